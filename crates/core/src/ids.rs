@@ -1,0 +1,131 @@
+//! Identifiers. On the wire: 32 lower-case hexadecimal characters, no dashes; inside: 128 random bits.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::Rng;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text is not an identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an identifier is exactly 32 lower-case hexadecimal characters")]
+pub struct InvalidId;
+
+fn parse_hex(text: &str) -> Result<[u8; 16], InvalidId> {
+    let digits = text.as_bytes();
+    if digits.len() != 32 {
+        return Err(InvalidId);
+    }
+    let nibble = |digit: u8| match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(InvalidId),
+    };
+    let mut bytes = [0_u8; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Ok(bytes)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// A new identifier, drawn from `rng`.
+            pub fn random(rng: &mut impl Rng) -> Self {
+                let mut bytes = [0; 16];
+                rng.fill_bytes(&mut bytes);
+                Self(bytes)
+            }
+
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&[u8]> for $name {
+            type Error = InvalidId;
+
+            fn try_from(bytes: &[u8]) -> Result<Self, InvalidId> {
+                bytes.try_into().map(Self).map_err(|_| InvalidId)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                parse_hex(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(/// Identifies an account, the tenant that owns everything else.
+    AccountId);
+id!(/// Identifies a zone, a domain of an account.
+    ZoneId);
+id!(/// Identifies a monitor.
+    MonitorId);
+id!(/// Identifies a pool.
+    PoolId);
+id!(/// Identifies a load balancer.
+    LoadBalancerId);
+id!(/// Identifies a check: one origin of one pool, from its insertion to its removal.
+    CheckId);
+id!(/// Identifies an API token; the secret is another thing.
+    TokenId);
+id!(/// Identifies a replica of the control plane: one process from start to end.
+    ReplicaId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_32_lower_case_hexadecimal_characters_are_an_id() {
+        let text = "17b5962d775c646f3f9725cbc7a53df4";
+        assert_eq!(text.parse::<PoolId>().map(|id| id.to_string()), Ok(text.to_owned()));
+        for bad in [
+            "",
+            "17B5962D775C646F3F9725CBC7A53DF4",
+            "17b5962d775c646f3f9725cbc7a53df",
+            "17b5962d-775c-646f-3f97-25cbc7a53df4",
+            "gggggggggggggggggggggggggggggggg",
+        ] {
+            assert_eq!(bad.parse::<PoolId>(), Err(InvalidId), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What can go wrong in the store, named for what the caller can do about it.
+
+use std::fmt;
+
+/// Something that names the object about to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// `load_balancer`, `pool`, `monitor_group`.
+    pub resource_type: &'static str,
+    pub name: String,
+    pub id: String,
+    /// `region_pools.WNAM`, `monitor`.
+    pub place: String,
+}
+
+impl fmt::Display for Referrer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} ({}) in {}", self.resource_type, self.name, self.id, self.place)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The account already has as many as it may.
+    #[error("this account may have at most {limit} {resource}, and has {count}")]
+    QuotaExceeded { resource: &'static str, limit: u32, count: u32 },
+    /// `field` must be unique.
+    #[error("value not unique: {field}")]
+    NotUnique { field: &'static str },
+    /// Others still name the object.
+    #[error("referenced by other objects: {}", .referrers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Referenced { referrers: Vec<Referrer> },
+    /// A body names an object that the account does not have.
+    #[error("{resource} {id} does not exist")]
+    MissingReference { resource: &'static str, id: String },
+    /// A row that cannot be.
+    #[error("row {row} of {table} is not valid: {problem}")]
+    Corrupt { table: &'static str, row: String, problem: String },
+    /// The schema is newer than this program, or not there.
+    #[error("{0}")]
+    Schema(String),
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+    #[error("the migration failed")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}

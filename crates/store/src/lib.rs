@@ -1,0 +1,19 @@
+//! Every line of SQL. Plain functions over sqlx; only the verdict path stands behind a trait,
+//! because it has two implementations: Postgres and an in-memory twin, held to one contract suite.
+
+pub mod accounts;
+pub mod db;
+pub mod error;
+pub mod events;
+pub mod health;
+pub mod load_balancers;
+pub mod monitors;
+pub mod pools;
+pub mod schema;
+pub mod tokens;
+pub mod verdicts;
+pub mod worker_tokens;
+pub mod zones;
+
+pub use db::{Db, Operator, Tenant};
+pub use error::Error;
