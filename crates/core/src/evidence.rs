@@ -5,9 +5,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::electorate::Electorate;
-use crate::failure::FailureReason;
+use crate::electorate::{Electorate, RegionSeats};
+use crate::failure::{self, FailureReason};
+use crate::pop::{Pop, PopNo};
+use crate::quorum::{self, Ballots, RegionTally};
 use crate::vote::{Published, Verdict, VoteState};
+
+mod packed;
+mod summary;
+
+pub use packed::{Damaged, PackedVotes};
+
+/// Region of the one list of all PoPs, which `check_regions: null` means.
+pub const ALL_POPS: &str = "ALL";
+/// Note of a region without registered PoPs.
+pub const NO_WORKERS: &str = "no workers";
+/// `detail` of a vote whose state has arrived and whose detail has not.
+pub const PENDING: &str = "pending";
 
 /// What one seat says, with its detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,15 +96,175 @@ pub struct VoteEvidence {
     pub detail: Option<String>,
 }
 
-/// A packed row: the electorate of a check with each seat's ballot, as stored for the quorum view.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackedVotes {
-    pub electorate: Electorate,
-    /// One a seat, in the electorate's order.
-    pub ballots: Vec<Ballot>,
+/// Explains a published verdict from the votes as they stand.
+///
+/// `ballots` holds one a seat, in the electorate's order; a seat beyond its end is missing. `pop`
+/// finds a registered PoP; a seat whose PoP is no longer registered is shown by its number.
+#[must_use]
+pub fn explain<'a>(published: Published, electorate: &Electorate, ballots: &[Ballot], pop: impl Fn(PopNo) -> Option<&'a Pop>) -> Evidence {
+    let seated: Vec<Ballot> = (0..electorate.seats()).map(|seat| ballots.get(seat).copied().unwrap_or(Ballot::Missing)).collect();
+    let tally = quorum::tally(electorate, &self::ballots(&seated));
+    let flip = tally.flip(published);
+    let (reason, _) = failure_of(published, &seated);
+    let mut from = 0;
+    let regions = electorate
+        .regions()
+        .iter()
+        .zip(&tally.regions)
+        .map(|(seats, counted)| {
+            let cast = &seated[from..from + seats.seats().len()];
+            from += cast.len();
+            region_evidence(seats, *counted, cast, &pop)
+        })
+        .collect();
+    Evidence {
+        verdict: published,
+        majority: tally.verdict,
+        failure_reason: failure::text_of(reason).to_owned(),
+        failure_code: failure::code_of(reason).to_owned(),
+        votes_to_flip: flip.map(|flip| flip.votes),
+        regions_to_flip: flip.map(|flip| flip.regions),
+        quorum_lost: tally.quorum_lost(),
+        summary: summary::sentence(published, electorate, &tally),
+        regions,
+    }
 }
 
-/// Why bytes are no packed row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a packed row of votes is damaged or of an unknown version")]
-pub struct Damaged;
+/// The votes that count, as the tally takes them.
+#[must_use]
+pub fn ballots(seats: &[Ballot]) -> Ballots {
+    let mut ballots = Ballots::missing(seats.len());
+    for (seat, ballot) in seats.iter().enumerate() {
+        if let Ballot::Cast { state, .. } = ballot {
+            ballots.set(seat, *state);
+        }
+    }
+    ballots
+}
+
+/// The one reason, with its response code, that stands for all Down votes: the most frequent, ties
+/// in the order of [`FailureReason`]; of its response codes likewise, ties to the lowest. `None`
+/// where nobody votes Down, or the detail of those who do has not arrived.
+#[must_use]
+pub fn representative(ballots: &[Ballot]) -> (Option<FailureReason>, Option<u16>) {
+    let down = || {
+        ballots.iter().filter_map(|ballot| match ballot {
+            Ballot::Cast { state: VoteState::Down, detail: Some(detail), .. } => Some(*detail),
+            Ballot::Cast { .. } | Ballot::Missing => None,
+        })
+    };
+    let Some(reason) = most_frequent(down().filter_map(|detail| detail.reason)) else { return (None, None) };
+    let code = most_frequent(down().filter(|detail| detail.reason == Some(reason)).filter_map(|detail| detail.response_code));
+    (Some(reason), code)
+}
+
+/// The reason told with a verdict, and its response code. Up: none. Down: the
+/// [`representative`] one, `OtherFailure` while none is known. Before the first majority: what the
+/// Down votes say, else a config error if that is why nobody votes, else none.
+#[must_use]
+pub fn failure_of(published: Published, ballots: &[Ballot]) -> (Option<FailureReason>, Option<u16>) {
+    let config_error = || ballots.iter().any(|ballot| matches!(ballot, Ballot::Cast { state: VoteState::ConfigError, .. }));
+    match (published, representative(ballots)) {
+        (Published::Up, _) => (None, None),
+        (Published::Down, (None, _)) => (Some(FailureReason::OtherFailure), None),
+        (Published::Unknown, (None, _)) if config_error() => (Some(FailureReason::MonitorConfigError), None),
+        (Published::Down | Published::Unknown, known) => known,
+    }
+}
+
+/// A round trip as Go writes durations, which is how clients of the API know it: `850µs`, `12.1ms`,
+/// `66ms`, `1.25s`. Rounded to a tenth of a millisecond below a second, to ten milliseconds from there.
+#[must_use]
+pub fn rtt_text(rtt_us: u32) -> String {
+    let decimals = |whole: u32, fraction: u32, width: usize, unit: &str| {
+        let fraction = format!("{fraction:0width$}");
+        match fraction.trim_end_matches('0') {
+            "" => format!("{whole}{unit}"),
+            digits => format!("{whole}.{digits}{unit}"),
+        }
+    };
+    match rtt_us {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{rtt_us}µs"),
+        1_000..999_950 => {
+            let tenths = (rtt_us + 50) / 100;
+            decimals(tenths / 10, tenths % 10, 1, "ms")
+        }
+        _ => {
+            let hundredths = rtt_us / 10_000 + u32::from(rtt_us % 10_000 >= 5_000);
+            decimals(hundredths / 100, hundredths % 100, 2, "s")
+        }
+    }
+}
+
+fn region_evidence<'a>(
+    seats: &RegionSeats,
+    counted: RegionTally,
+    cast: &[Ballot],
+    pop: &impl Fn(PopNo) -> Option<&'a Pop>,
+) -> RegionEvidence {
+    RegionEvidence {
+        region: seats.region().map_or(ALL_POPS, crate::region::Region::code).to_owned(),
+        verdict: counted.verdict,
+        assigned: counted.assigned,
+        up: counted.up,
+        down: counted.down,
+        missing: counted.missing(),
+        note: (counted.assigned == 0).then(|| NO_WORKERS.to_owned()),
+        votes: seats.seats().iter().zip(cast).map(|(no, ballot)| vote_evidence(*no, *ballot, pop(*no))).collect(),
+    }
+}
+
+fn vote_evidence(no: PopNo, ballot: Ballot, pop: Option<&Pop>) -> VoteEvidence {
+    // '#' is in no PoP code, so a number never looks like another PoP.
+    let (place, code) = match pop {
+        Some(pop) => (pop.place(), pop.code.to_string()),
+        None => (format!("unregistered PoP #{}", no.0), format!("#{}", no.0)),
+    };
+    let Ballot::Cast { state, detail, age_ms } = ballot else {
+        return VoteEvidence {
+            pop: place,
+            pop_code: code,
+            vote: "missing".to_owned(),
+            failure_reason: None,
+            failure_code: None,
+            response_code: None,
+            rtt: None,
+            age_ms: None,
+            detail: None,
+        };
+    };
+    let vote = match state {
+        VoteState::Up => "up",
+        VoteState::Down => "down",
+        VoteState::Unknown | VoteState::ConfigError => "abstained",
+    };
+    // A config error is its own reason. A passing vote with its detail says so in words.
+    let reason = detail.and_then(|detail| detail.reason).or((state == VoteState::ConfigError).then_some(FailureReason::MonitorConfigError));
+    let told = reason.is_some() || (state == VoteState::Up && detail.is_some());
+    let pending = detail.is_none() && matches!(state, VoteState::Up | VoteState::Down);
+    VoteEvidence {
+        pop: place,
+        pop_code: code,
+        vote: vote.to_owned(),
+        failure_reason: told.then(|| failure::text_of(reason).to_owned()),
+        failure_code: told.then(|| failure::code_of(reason).to_owned()),
+        response_code: detail.and_then(|detail| detail.response_code),
+        rtt: detail.and_then(|detail| detail.rtt_us).map(rtt_text),
+        age_ms: Some(age_ms),
+        detail: pending.then(|| PENDING.to_owned()),
+    }
+}
+
+/// The value that occurs most often; of several, the lowest.
+fn most_frequent<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts = std::collections::BTreeMap::new();
+    for value in values {
+        *counts.entry(value).or_insert(0_u32) += 1;
+    }
+    // `max_by_key` keeps the last of equals, so the values run from the highest down.
+    counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(value, _)| value)
+}
+
+#[cfg(test)]
+mod tests;

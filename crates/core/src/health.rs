@@ -76,8 +76,8 @@ impl From<Verdict> for VoteState {
 mod tests {
     use super::*;
 
-    /// `script`: `.` passed, `x` failed, `?` abstained, `!` config error; `votes`: U up, D down, ? unknown, ! config error.
-    fn check(up: u8, down: u8, script: &str, votes: &str) {
+    /// `script`: `.` passed, `x` failed, `?` abstained, `!` config error; `expected`: U up, D down, ? unknown, ! config error.
+    fn check(up: u8, down: u8, script: &str, expected: &str) {
         let thresholds = Thresholds::new(up, down);
         let mut voter = Voter::default();
         let told: String = script
@@ -100,7 +100,7 @@ mod tests {
                 }
             })
             .collect();
-        assert_eq!(told, votes, "up {up}, down {down}, {script}");
+        assert_eq!(told, expected, "up {up}, down {down}, {script}");
     }
 
     #[test]

@@ -119,6 +119,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    #[must_use]
     pub const fn opposite(self) -> Self {
         match self {
             Self::Up => Self::Down,
