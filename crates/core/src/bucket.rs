@@ -32,3 +32,19 @@ impl Bucket {
         (0..BUCKETS).map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_has_the_bucket_it_always_had() {
+        let of = |text: &str| Bucket::of(text.parse().expect("an id")).number();
+        // The bucket is stored with every pool: another hash would lose them.
+        assert_eq!(of("00000000000000000000000000000000"), 360);
+        assert_eq!(of("17b5962d775c646f3f9725cbc7a53df4"), 147);
+        assert_eq!(Bucket::new(1023).map(Bucket::number), Some(1023));
+        assert_eq!(Bucket::new(1024), None);
+        assert_eq!(Bucket::all().count(), 1024);
+    }
+}

@@ -92,10 +92,15 @@ pub fn seat_region(bucket: Bucket, region: Region, registered: &[Pop], dead: imp
     };
     let is_candidate = |no: PopNo| candidates.iter().any(|pop| pop.no == no);
     // Holders first, the living before the dead; then the others by weight, the living before the dead.
-    let held: Vec<PopNo> = held.iter().copied().filter(|no| is_candidate(*no)).collect();
-    let others = candidates.iter().map(|pop| pop.no).filter(|no| !held.contains(no));
+    let mut holders: Vec<PopNo> = Vec::with_capacity(held.len());
+    for no in held.iter().copied().filter(|no| is_candidate(*no)) {
+        if !holders.contains(&no) {
+            holders.push(no);
+        }
+    }
+    let others = candidates.iter().map(|pop| pop.no).filter(|no| !holders.contains(no));
     let mut order: Vec<(bool, bool, PopNo)> = Vec::with_capacity(candidates.len());
-    order.extend(held.iter().map(|no| (dead(*no), false, *no)));
+    order.extend(holders.iter().map(|no| (dead(*no), false, *no)));
     order.extend(others.map(|no| (dead(no), true, no)));
     // A dead holder keeps its seat unless a live PoP takes it, so among the dead holders come first too.
     order.sort_by_key(|(dead, newcomer, _)| (*dead, *newcomer));
@@ -119,3 +124,6 @@ pub fn electorate(check_regions: &CheckRegions, registered: &[Pop], seats_of: im
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

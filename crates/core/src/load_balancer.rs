@@ -135,3 +135,100 @@ pub fn load_balancer_state(enabled: bool, pools: &[PoolState]) -> LoadBalancerSt
         _ => LoadBalancerState::Degraded,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_load_balancer_stands_as_its_table_of_states_says() {
+        use LoadBalancerState as State;
+        // H healthy, g degraded, C critical, ? unknown, x disabled.
+        let pools = |script: &str| -> Vec<PoolState> {
+            let state = |letter| match letter {
+                'H' => PoolState::Healthy,
+                'g' => PoolState::Degraded,
+                'C' => PoolState::Critical,
+                'x' => PoolState::Disabled,
+                _ => PoolState::Unknown,
+            };
+            script.chars().map(state).collect()
+        };
+        let rows = [
+            ("H", State::Healthy),
+            ("HH", State::Healthy),
+            ("Hg", State::Healthy),
+            ("gg", State::Healthy),
+            ("Hx", State::Healthy),
+            ("HC", State::Degraded),
+            ("gC", State::Degraded),
+            ("H?", State::Degraded),
+            ("C", State::Critical),
+            ("CC", State::Critical),
+            ("Cx", State::Critical),
+            ("C?", State::Critical),
+            ("?", State::Unknown),
+            ("??", State::Unknown),
+            ("?x", State::Unknown),
+            // Nothing that steering could select: the fallback pool answers.
+            ("x", State::Critical),
+            ("", State::Critical),
+        ];
+        for (script, state) in rows {
+            assert_eq!(load_balancer_state(true, &pools(script)), state, "{script:?}");
+            assert_eq!(load_balancer_state(false, &pools(script)), State::Disabled, "{script:?}");
+        }
+    }
+
+    #[test]
+    fn every_place_that_names_a_pool_is_found() {
+        let id = |digit: char| -> PoolId { digit.to_string().repeat(32).parse().expect("an id") };
+        let text = |digit: char| id(digit).to_string();
+        let map = |place: &str, digit| Some(BTreeMap::from([(place.to_owned(), vec![id(digit)])]));
+        let settings = LoadBalancerSettings {
+            name: "www.example.com".to_owned(),
+            description: String::new(),
+            enabled: true,
+            proxied: false,
+            ttl: Some(30),
+            default_pools: vec![id('1'), id('2'), id('1')],
+            fallback_pool: id('2'),
+            region_pools: map("WNAM", '3'),
+            country_pools: map("GB", '4'),
+            pop_pools: map("LHR", '5'),
+            // An inactive policy; the maps above still hold on to their pools.
+            steering_policy: "off".to_owned(),
+            session_affinity: "none".to_owned(),
+            session_affinity_ttl: None,
+            session_affinity_attributes: None,
+            random_steering: None,
+            location_strategy: None,
+            adaptive_routing: None,
+            rules: Some(json!([
+                {"name": "no overrides"},
+                {"overrides": {"fallback_pool": text('6'), "region_pools": {"WEU": [text('7')]}, "ttl": 30}},
+            ])),
+            pool_sets: Some(json!([{"overrides": {"default_pools": [text('8')], "steering_policy": "geo"}}])),
+            networks: None,
+        };
+        let found: Vec<(char, String)> = settings
+            .pool_references()
+            .into_iter()
+            .map(|reference| (reference.pool.to_string().chars().next().expect("32 characters"), reference.place))
+            .collect();
+        let expected = [
+            ('1', "default_pools"),
+            ('2', "default_pools"),
+            ('2', "fallback_pool"),
+            ('3', "region_pools.WNAM"),
+            ('4', "country_pools.GB"),
+            ('5', "pop_pools.LHR"),
+            ('6', "rules[1].overrides.fallback_pool"),
+            ('7', "rules[1].overrides.region_pools.WEU"),
+            ('8', "pool_sets[0].overrides.default_pools"),
+        ];
+        assert_eq!(found, expected.map(|(digit, place)| (digit, place.to_owned())));
+    }
+}

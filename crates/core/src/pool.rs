@@ -185,3 +185,117 @@ pub fn pool_state(enabled: bool, monitored: bool, minimum_origins: u32, origins:
     let spotless = |origin: &OriginHealth| origin.verdict == Published::Up && !origin.down_in_a_region;
     if counted().all(spotless) { PoolState::Healthy } else { PoolState::Degraded }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Origins of a script: `U` up, `r` up but down in a region, `D` down, `?` unknown; in parentheses, disabled.
+    fn origins(script: &str) -> Vec<OriginHealth> {
+        let mut enabled = true;
+        let mut found = Vec::new();
+        for letter in script.chars() {
+            let (verdict, down_in_a_region) = match letter {
+                '(' | ')' => {
+                    enabled = letter == ')';
+                    continue;
+                }
+                'U' => (Published::Up, false),
+                'r' => (Published::Up, true),
+                'D' => (Published::Down, true),
+                _ => (Published::Unknown, false),
+            };
+            found.push(OriginHealth { enabled, verdict, down_in_a_region });
+        }
+        found
+    }
+
+    #[test]
+    fn a_pool_stands_as_its_table_of_states_says() {
+        use PoolState::{Critical, Degraded, Disabled, Healthy, Unknown};
+        let rows = [
+            // minimum_origins, origins, state
+            (1, "UUU", Healthy),
+            (1, "UUD", Degraded),
+            (1, "U??", Degraded),
+            (1, "UUr", Degraded),
+            (1, "DDD", Critical),
+            (1, "DD?", Critical),
+            (1, "D", Critical),
+            (1, "U", Healthy),
+            (2, "UDD", Critical),
+            (2, "UUD", Degraded),
+            (3, "UU", Critical),
+            (0, "DDD", Degraded),
+            (0, "D?", Degraded),
+            (0, "UU", Healthy),
+            // No origin has a verdict: unknown rather than critical, whatever the threshold.
+            (0, "???", Unknown),
+            (1, "???", Unknown),
+            (9, "?", Unknown),
+            // Disabled origins are not counted, on either side.
+            (1, "U(D)", Healthy),
+            (1, "?(U)", Unknown),
+            (1, "D(UU)", Critical),
+            (2, "U(U)", Critical),
+            // Nothing enabled: none healthy.
+            (1, "(UU)", Critical),
+            (1, "", Critical),
+            (0, "(D)", Healthy),
+            (0, "", Healthy),
+        ];
+        for (minimum, script, state) in rows {
+            assert_eq!(pool_state(true, true, minimum, &origins(script)), state, "minimum_origins {minimum}, {script:?}");
+            assert_eq!(pool_state(false, true, minimum, &origins(script)), Disabled, "disabled wins: {script:?}");
+            assert_eq!(pool_state(false, false, minimum, &origins(script)), Disabled, "disabled wins: {script:?}");
+            assert_eq!(pool_state(true, false, minimum, &origins(script)), Unknown, "without a monitor nothing is known: {script:?}");
+        }
+    }
+
+    /// Every pool of up to four origins: a better origin never makes a worse pool.
+    #[test]
+    fn an_origin_that_comes_up_never_worsens_its_pool() {
+        const LETTERS: [char; 4] = ['U', 'r', 'D', '?'];
+        let rank = |state| match state {
+            PoolState::Healthy => 3,
+            PoolState::Degraded => 2,
+            PoolState::Unknown => 1,
+            PoolState::Critical => 0,
+            PoolState::Disabled => panic!("an enabled pool is not disabled"),
+        };
+        for length in 1..=4_u32 {
+            for number in 0..4_usize.pow(length) {
+                let script: String = (0..length).map(|at| LETTERS[number / 4_usize.pow(at) % 4]).collect();
+                for minimum in 0..=5 {
+                    let before = pool_state(true, true, minimum, &origins(&script));
+                    for at in (0..script.len()).filter(|at| script.as_bytes()[*at] == b'D') {
+                        let better = format!("{}U{}", &script[..at], &script[at + 1..]);
+                        let after = pool_state(true, true, minimum, &origins(&better));
+                        assert!(rank(after) >= rank(before), "{script} {before:?} -> {better} {after:?}, minimum_origins {minimum}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_api_sees_degraded_as_healthy_and_what_is_not_probed_as_null() {
+        let told =
+            [PoolState::Unknown, PoolState::Healthy, PoolState::Degraded, PoolState::Critical, PoolState::Disabled].map(PoolState::healthy);
+        assert_eq!(told, [None, Some(true), Some(true), Some(false), None]);
+        for number in -1..=5 {
+            assert_eq!(PoolState::from_number(number).map(PoolState::number), (0..=4).contains(&number).then_some(number));
+        }
+    }
+
+    #[test]
+    fn check_regions_mean_all_pops_all_regions_or_the_regions_named() {
+        let meaning = |codes: Option<&[&str]>| {
+            CheckRegionsSetting(codes.map(|codes| codes.iter().map(|code| (*code).to_owned()).collect())).meaning()
+        };
+        assert_eq!(meaning(None), CheckRegions::AllPops);
+        assert_eq!(meaning(Some(&["ALL_REGIONS"])), CheckRegions::Regions(Region::ALL.to_vec()));
+        assert_eq!(meaning(Some(&["WEU", "ALL_REGIONS"])), CheckRegions::Regions(Region::ALL.to_vec()));
+        assert_eq!(meaning(Some(&["WEU", "ENAM", "WEU"])), CheckRegions::Regions(vec![Region::Enam, Region::Weu]));
+    }
+}

@@ -249,3 +249,6 @@ pub fn may_commit(guards: Guards, mine: Fence, stored: Fence, published: Publish
         && (!guards.fence_config || mine.config_seq == stored.config_seq)
         && (!guards.only_changes || published != Published::from(verdict))
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,3 +29,69 @@ pub fn counts(guards: Guards, fresh: bool, cast_under: u64, config_gen: u64) -> 
 pub fn next_epoch(guards: Guards, stored: u64, unix_ms: u64) -> u64 {
     if guards.raise_epoch { unix_ms.max(stored.saturating_add(1)) } else { stored }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stamp(epoch: u64, seq: u64) -> Stamp {
+        Stamp { epoch, seq }
+    }
+
+    #[test]
+    fn only_a_newer_message_replaces_what_is_held() {
+        let held = Some(stamp(5, 10));
+        let rows = [
+            (None, stamp(0, 0), true),
+            (held, stamp(5, 11), true),
+            (held, stamp(5, 10), false),
+            (held, stamp(5, 9), false),
+            (held, stamp(6, 0), true),
+            (held, stamp(4, 99), false),
+        ];
+        for (held, incoming, accepted) in rows {
+            assert_eq!(accepts(Guards::ALL, held, incoming), accepted, "{held:?} {incoming:?}");
+            assert!(accepts(Guards { compare_sequence: false, ..Guards::ALL }, held, incoming));
+        }
+    }
+
+    #[test]
+    fn a_vote_counts_while_its_session_lives_and_under_its_own_configuration() {
+        for (fresh, cast_under, config_gen, counted) in [(true, 3, 3, true), (true, 2, 3, false), (true, 4, 3, false), (false, 3, 3, false)]
+        {
+            assert_eq!(counts(Guards::ALL, fresh, cast_under, config_gen), counted, "{fresh} {cast_under} {config_gen}");
+            assert_eq!(counts(Guards { compare_generation: false, ..Guards::ALL }, fresh, cast_under, config_gen), fresh);
+        }
+    }
+
+    #[test]
+    fn an_epoch_grows_even_where_the_clock_went_back() {
+        assert_eq!(next_epoch(Guards::ALL, 1_000, 5_000), 5_000);
+        assert_eq!(next_epoch(Guards::ALL, 5_000, 1_000), 5_001);
+        assert_eq!(next_epoch(Guards::ALL, 5_000, 5_000), 5_001);
+        assert_eq!(next_epoch(Guards { raise_epoch: false, ..Guards::ALL }, 5_000, 9_000), 5_000);
+    }
+
+    proptest! {
+        /// Whatever the network duplicates and reorders, the register ends with the newest message.
+        #[test]
+        fn duplicates_and_reordering_are_harmless(messages in proptest::collection::vec((0..4_u64, 0..4_u64), 1..40)) {
+            let mut held = None;
+            for (epoch, seq) in &messages {
+                let incoming = stamp(*epoch, *seq);
+                if accepts(Guards::ALL, held, incoming) {
+                    prop_assert!(held < Some(incoming), "never an older one");
+                    held = Some(incoming);
+                }
+            }
+            prop_assert_eq!(held, messages.iter().map(|(epoch, seq)| stamp(*epoch, *seq)).max());
+        }
+
+        #[test]
+        fn an_epoch_is_above_the_stored_one_for_every_clock(stored in 0..u64::MAX, unix_ms: u64) {
+            prop_assert!(next_epoch(Guards::ALL, stored, unix_ms) > stored);
+        }
+    }
+}
