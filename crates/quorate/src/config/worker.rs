@@ -1,0 +1,79 @@
+//! A worker's own settings.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::list;
+use super::secret_text::SecretText;
+
+/// `[worker]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Worker {
+    /// What `quorate worker-token create` printed. Environment: `QUORATE_WORKER_TOKEN`.
+    pub token: Option<SecretText>,
+    /// The same, in a file. Environment: `QUORATE_WORKER_TOKEN_FILE`.
+    pub token_file: Option<PathBuf>,
+    /// Where the control plane is reached; one replica is enough, the others are learnt. In the environment
+    /// comma-separated: `QUORATE_CONTROL_URLS`. Default: `https://127.0.0.1:8081`.
+    #[serde(deserialize_with = "list::deserialize")]
+    pub control_urls: Vec<String>,
+    /// Folder for the session epoch and the last assignment. Default: `worker` in the data folder.
+    pub data_dir: Option<PathBuf>,
+    /// Ranges that may be probed beyond public addresses: `10.0.0.0/8`. Loopback, private and link-local addresses are
+    /// refused without it. In the environment comma-separated: `QUORATE_WORKER_ALLOW_CIDRS`. Default: none.
+    #[serde(deserialize_with = "list::deserialize")]
+    pub allow_cidrs: Vec<IpNet>,
+    /// Address to probe from. Default: the system's choice.
+    pub source_address: Option<IpAddr>,
+    /// DNS servers, `192.0.2.53:53`. Default: the system's.
+    #[serde(deserialize_with = "list::deserialize")]
+    pub resolver: Vec<SocketAddr>,
+    /// PEM file of authorities that HTTPS probes trust beside the system's. Default: none.
+    pub extra_ca_file: Option<PathBuf>,
+    /// `/healthz`, `/readyz`, `/metrics`. Default: `127.0.0.1:8082`; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Named in the User-Agent of probes, so that the owner of an origin can ask who probes it.
+    /// Default: `https://quorate.invalid/`.
+    pub user_agent_url: String,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            token: None,
+            token_file: None,
+            control_urls: vec!["https://127.0.0.1:8081".to_owned()],
+            data_dir: None,
+            allow_cidrs: Vec::new(),
+            source_address: None,
+            resolver: Vec::new(),
+            extra_ca_file: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8082)),
+            user_agent_url: "https://quorate.invalid/".to_owned(),
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn check(&self, problems: &mut Vec<String>) {
+        if self.token.is_some() && self.token_file.is_some() {
+            problems.push("worker.token and worker.token_file are both set: keep one".to_owned());
+        }
+        if self.control_urls.is_empty() {
+            problems.push("worker.control_urls is empty".to_owned());
+        }
+        for url in &self.control_urls {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                problems.push(format!("worker.control_urls: {url:?} has to start with https:// (or http:// on loopback)"));
+            }
+        }
+        let legal = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'(' | b')' | b';');
+        if !self.user_agent_url.bytes().all(legal) {
+            problems.push(format!("worker.user_agent_url {:?} has characters that a User-Agent may not have", self.user_agent_url));
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What `control` cannot do without: the token pepper, the CA and the server's key. Made once, kept in one folder.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use quorate_store::tokens::Pepper;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+
+use crate::config::Config;
+use crate::failure::{OrUsage as _, Result};
+
+/// The name that the server's certificate is for, whatever address workers dial.
+pub const CONTROL_NAME: &str = "control.quorate.internal";
+
+/// The secrets of one installation.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    pub pepper: Pepper,
+    pub tls: Tls,
+}
+
+/// The server's certificate and key, PEM.
+#[derive(Clone)]
+pub struct Tls {
+    /// The certificate, then its CA.
+    pub chain_pem: String,
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("chain_pem", &self.chain_pem).finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    /// Takes what the configuration gives, reads the rest from the folder, and makes there what is missing.
+    pub fn load_or_make(config: &Config) -> Result<Self> {
+        Ok(Self { pepper: load_or_make_pepper(config)?, tls: load_or_make_tls(config)? })
+    }
+}
+
+/// Only the pepper: the admin commands need no more.
+pub fn load_or_make_pepper(config: &Config) -> Result<Pepper> {
+    let given = match (&config.secrets.token_pepper, &config.secrets.token_pepper_file) {
+        (Some(text), _) => Some((text.reveal().to_owned(), "secrets.token_pepper".to_owned())),
+        (None, Some(file)) => Some((read(file).or_usage()?, file.display().to_string())),
+        (None, None) => None,
+    };
+    if let Some((text, place)) = given {
+        return parse_pepper(&text).with_context(|| format!("{place} is no token pepper")).or_usage();
+    }
+    let dir = config.secrets_dir()?;
+    make_private_dir(&dir)?;
+    let file = dir.join("token-pepper");
+    let text = read_or_make(&file, || Ok(hex(&rand::random::<[u8; 32]>())))?;
+    Ok(parse_pepper(&text).with_context(|| format!("{} is no token pepper", file.display()))?)
+}
+
+fn parse_pepper(text: &str) -> anyhow::Result<Pepper> {
+    let digits = text.trim().as_bytes();
+    ensure!(digits.len() == 64, "it has to be 64 hexadecimal characters and has {}", digits.len());
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).context("it has to be hexadecimal")?;
+        *byte = u8::from_str_radix(pair, 16).context("it has to be hexadecimal")?;
+    }
+    Ok(Pepper(bytes))
+}
+
+fn load_or_make_tls(config: &Config) -> Result<Tls> {
+    if let (Some(chain), Some(key)) = (&config.secrets.tls_chain_file, &config.secrets.tls_key_file) {
+        return Ok(Tls { chain_pem: read(chain).or_usage()?, key_pem: read(key).or_usage()? });
+    }
+    let dir = config.secrets_dir()?;
+    make_private_dir(&dir)?;
+    let (chain, key) = (dir.join("control.pem"), dir.join("control.key"));
+    if !(chain.exists() && key.exists()) {
+        let (ca_pem, ca_key) = load_or_make_ca(&dir)?;
+        let made = issue(&ca_pem, ca_key).context("cannot make the server's certificate")?;
+        // The key first: a chain without its key is made anew, a key without its chain as well.
+        write_private(&key, &made.key_pem)?;
+        write_private(&chain, &made.chain_pem)?;
+    }
+    Ok(Tls { chain_pem: read(&chain)?, key_pem: read(&key)? })
+}
+
+fn load_or_make_ca(dir: &Path) -> anyhow::Result<(String, KeyPair)> {
+    let (pem, key) = (dir.join("ca.pem"), dir.join("ca.key"));
+    match (pem.exists(), key.exists()) {
+        (true, true) => {}
+        (true, false) => bail!(
+            "{} is there and its key {} is not: put the key back, or remove both to make a new CA, after which every worker needs a new token",
+            pem.display(),
+            key.display()
+        ),
+        (false, _) => {
+            let ca = new_ca("Quorate control plane").context("cannot make the CA")?;
+            write_private(&key, &ca.key().serialize_pem())?;
+            write_private(&pem, &ca.pem())?;
+        }
+    }
+    let ca_key = KeyPair::from_pem(&read(&key)?).with_context(|| format!("{} is no private key", key.display()))?;
+    Ok((read(&pem)?, ca_key))
+}
+
+/// A CA that may sign certificates of servers.
+pub(crate) fn new_ca(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+}
+
+fn issue(ca_pem: &str, ca_key: KeyPair) -> Result<Tls, rcgen::Error> {
+    let issuer = Issuer::from_ca_cert_pem(ca_pem, ca_key)?;
+    let (leaf, key) = new_leaf(&issuer, CONTROL_NAME)?;
+    Ok(Tls { chain_pem: format!("{}{ca_pem}", leaf.pem()), key_pem: key.serialize_pem() })
+}
+
+/// A server's certificate for one DNS name or IP address.
+pub(crate) fn new_leaf(issuer: &Issuer<'_, KeyPair>, name: &str) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(vec![name.to_owned()])?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    let leaf = params.signed_by(&key, issuer)?;
+    Ok((leaf, key))
+}
+
+/// Makes a folder that only its owner can enter; one that others can enter is corrected.
+pub fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).with_context(|| format!("cannot set the mode of {}", dir.display()))
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub fn write_private(file: &Path, content: &str) -> anyhow::Result<()> {
+    let what = || format!("cannot write {}", file.display());
+    let mut name = file.file_name().context("a file needs a name").with_context(what)?.to_owned();
+    name.push(".new");
+    let new = file.with_file_name(name);
+    // A left-over of another mode must not keep it.
+    match fs::remove_file(&new) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(what),
+    }
+    let mut handle = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).with_context(what)?;
+    handle.write_all(content.as_bytes()).with_context(what)?;
+    handle.sync_all().with_context(what)?;
+    fs::rename(&new, file).with_context(what)
+}
+
+fn read_or_make(file: &Path, make: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<String> {
+    if !file.exists() {
+        write_private(file, &make()?)?;
+    }
+    read(file)
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SecretText;
+
+    fn config_in(dir: &Path) -> Config {
+        Config { data_dir: Some(dir.to_owned()), ..Config::default() }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn secrets_are_made_once_and_only_their_owner_reads_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Secrets::load_or_make(&config_in(dir.path())).unwrap();
+        let again = Secrets::load_or_make(&config_in(dir.path())).unwrap();
+        assert_eq!(first.pepper.0, again.pepper.0);
+        assert_eq!(first.tls.chain_pem, again.tls.chain_pem);
+        assert_eq!(first.tls.key_pem, again.tls.key_pem);
+        let secrets = dir.path().join("secrets");
+        assert_eq!(mode(&secrets), 0o700);
+        let files: Vec<_> = fs::read_dir(&secrets).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 5, "{files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+    }
+
+    #[test]
+    fn a_lost_server_key_is_replaced_under_the_same_ca() {
+        let dir = tempfile::tempdir().unwrap();
+        let ca_of = |tls: &Tls| tls.chain_pem.split("-----BEGIN CERTIFICATE-----").nth(2).unwrap().to_owned();
+        let first = Secrets::load_or_make(&config_in(dir.path())).unwrap();
+        fs::remove_file(dir.path().join("secrets/control.key")).unwrap();
+        let second = Secrets::load_or_make(&config_in(dir.path())).unwrap();
+        assert_ne!(first.tls.key_pem, second.tls.key_pem);
+        assert_eq!(ca_of(&first.tls), ca_of(&second.tls));
+    }
+
+    #[test]
+    fn a_ca_without_its_key_is_not_replaced_silently() {
+        let dir = tempfile::tempdir().unwrap();
+        Secrets::load_or_make(&config_in(dir.path())).unwrap();
+        for file in ["ca.key", "control.key"] {
+            fs::remove_file(dir.path().join("secrets").join(file)).unwrap();
+        }
+        let failure = Secrets::load_or_make(&config_in(dir.path())).unwrap_err();
+        assert!(failure.to_string().contains("ca.key"), "{failure}");
+    }
+
+    #[test]
+    fn a_pepper_of_the_wrong_form_is_the_operators_to_correct() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config_in(dir.path());
+        for bad in ["", "abc", &"g".repeat(64), &"é".repeat(32)] {
+            config.secrets.token_pepper = Some(SecretText::new(bad));
+            assert_eq!(load_or_make_pepper(&config).unwrap_err().exit_code(), 2, "{bad}");
+        }
+        config.secrets.token_pepper = Some(SecretText::new("0f".repeat(32)));
+        assert_eq!(load_or_make_pepper(&config).unwrap().0, [0x0f; 32]);
+    }
+}
