@@ -63,7 +63,7 @@ const fn v6(a: u16, b: u16, c: u16, prefix: u8) -> Ipv6Net {
 }
 
 /// What is not public in IPv4. Source: IANA IPv4 Special-Purpose Address Registry; blocks that it
-/// calls globally reachable (AS112, AMT) are left out.
+/// calls globally reachable (anycast of name servers and multicast relays) are left out.
 const SPECIAL_V4: [(Ipv4Net, Refusal); 16] = [
     (v4(0, 0, 0, 0, 8), Refusal::NotAHost), // "this network"; Linux connects 0.0.0.0 to itself
     (v4(10, 0, 0, 0, 8), Refusal::Private),
@@ -123,18 +123,16 @@ impl AddressPolicy {
     }
 
     fn judge_v6(&self, address: Ipv6Addr) -> Result<(), Refusal> {
-        let [_, _, a, b, c, d, _, _, _, _, _, _, w, x, y, z] = address.octets();
-        let last = Ipv4Addr::new(w, x, y, z);
+        let last = embedded(address, 96);
         if address.to_ipv4_mapped().is_some() || NAT64.contains(&address) {
             return self.judge_v4(last);
         }
         if SIX_TO_FOUR.contains(&address) {
-            return self.judge_v4(Ipv4Addr::new(a, b, c, d));
+            return self.judge_v4(embedded(address, 16));
         }
         if TEREDO.contains(&address) {
             // Packets go by the server to the client, whose address is written inverted.
-            let [_, _, _, _, a, b, c, d, ..] = address.octets();
-            return self.judge_v4(Ipv4Addr::new(a, b, c, d)).and_then(|()| self.judge_v4(Ipv4Addr::new(!w, !x, !y, !z)));
+            return self.judge_v4(embedded(address, 32)).and_then(|()| self.judge_v4(Ipv4Addr::from_bits(!last.to_bits())));
         }
         if NAT64_LOCAL.contains(&address) {
             // A translator of the operator's own: the operator must allow it, and then what lies behind it.
@@ -163,6 +161,12 @@ impl AddressPolicy {
         };
         if allowed { Ok(()) } else { Err(refusal) }
     }
+}
+
+/// The IPv4 address in the 32 bits from bit `from`, 0 to 96, of an IPv6 address.
+#[expect(clippy::cast_possible_truncation, reason = "cut to the 32 bits asked for")]
+const fn embedded(address: Ipv6Addr, from: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits((address.to_bits() >> (96 - from)) as u32)
 }
 
 #[cfg(test)]
