@@ -83,7 +83,7 @@ const SPECIAL_V4: [(Ipv4Net, Refusal); 16] = [
     (v4(255, 255, 255, 255, 32), Refusal::NotAHost), // broadcast
 ];
 
-/// What is not public in IPv6, beside everything outside 2000::/3. Source: IANA IPv6 Special-Purpose
+/// What is not public in IPv6, beside everything outside `2000::/3`. Source: IANA IPv6 Special-Purpose
 /// Address Registry.
 const SPECIAL_V6: [(Ipv6Net, Refusal); 6] = [
     (v6(0xfc00, 0, 0, 7), Refusal::Private),
