@@ -1,6 +1,7 @@
 //! Load balancers: names, pools in order, the fallback, and the state that follows.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,30 @@ use serde_json::Value;
 
 use crate::ids::{AccountId, LoadBalancerId, PoolId, ZoneId};
 use crate::pool::PoolState;
+
+/// Seconds that a DNS answer may be kept.
+pub const TTL_S: RangeInclusive<u32> = 1..=604_800;
+/// Seconds, where no `ttl` is given.
+pub const TTL_DEFAULT_S: u32 = 30;
+pub const STEERING_POLICIES: [&str; 8] =
+    ["off", "geo", "random", "dynamic_latency", "proximity", "least_outstanding_requests", "least_connections", ""];
+pub const SESSION_AFFINITIES: [&str; 4] = ["none", "cookie", "ip_cookie", "header"];
+
+/// Seconds that a session may last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AffinityTtl {
+    pub legal: RangeInclusive<u32>,
+    pub default: u32,
+}
+
+/// How long sessions of one kind of affinity last; `None` where there are no sessions.
+pub fn affinity_ttl(session_affinity: &str) -> Option<AffinityTtl> {
+    match session_affinity {
+        "cookie" | "ip_cookie" => Some(AffinityTtl { legal: 1800..=604_800, default: 82_800 }),
+        "header" => Some(AffinityTtl { legal: 30..=3600, default: 1800 }),
+        _ => None,
+    }
+}
 
 /// The settings of a load balancer, valid. What is not executed is kept as the JSON that was sent
 /// (`None`: absent) and given back.

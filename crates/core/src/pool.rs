@@ -1,5 +1,7 @@
 //! Pools and their origins, and the state that follows from the origins' verdicts.
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,6 +10,15 @@ use crate::electorate::CheckRegions;
 use crate::ids::{AccountId, CheckId, MonitorId, PoolId};
 use crate::region::Region;
 use crate::vote::Published;
+
+/// Means every region in `check_regions`.
+pub const ALL_REGIONS: &str = "ALL_REGIONS";
+/// Degrees.
+pub const LATITUDE: RangeInclusive<f64> = -90.0..=90.0;
+/// Degrees.
+pub const LONGITUDE: RangeInclusive<f64> = -180.0..=180.0;
+/// Characters of the deprecated list of e-mail addresses.
+pub const NOTIFICATION_EMAIL_CHARS_MAX: usize = 1024;
 
 /// Disabled things remember since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +83,7 @@ impl CheckRegionsSetting {
     /// What the setting means. The texts are valid: region codes or `ALL_REGIONS`.
     pub fn meaning(&self) -> CheckRegions {
         let Some(codes) = &self.0 else { return CheckRegions::AllPops };
-        if codes.iter().any(|code| code == "ALL_REGIONS") {
+        if codes.iter().any(|code| code == ALL_REGIONS) {
             return CheckRegions::Regions(Region::ALL.to_vec());
         }
         let mut regions: Vec<Region> = codes.iter().filter_map(|code| code.parse().ok()).collect();

@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+mod load_balancer;
+mod monitor;
+mod pool;
+
+pub use pool::PoolRules;
+
 /// One bad field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
@@ -46,11 +52,17 @@ pub fn not_in_range(field: &str, value: impl fmt::Display, low: impl fmt::Displa
     format!("{field} {value} is not in range [{low}, {high}]")
 }
 
+/// A key as one step of a JSON pointer.
+pub fn pointer_token(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
 /// The problem of a description, if it has one.
-pub(crate) fn description(text: &str) -> Option<FieldError> {
+fn description(text: &str) -> Option<FieldError> {
     let length = text.chars().count();
-    (length > DESCRIPTION_CHARS_MAX)
-        .then(|| FieldError::new("/description", format!("description has {length} characters and may have at most {DESCRIPTION_CHARS_MAX}")))
+    (length > DESCRIPTION_CHARS_MAX).then(|| {
+        FieldError::new("/description", format!("description has {length} characters and may have at most {DESCRIPTION_CHARS_MAX}"))
+    })
 }
 
 #[cfg(test)]
@@ -64,7 +76,20 @@ mod tests {
         }
         let long_label = format!("{}.com", "a".repeat(64));
         let long_name = format!("{}com", "a.".repeat(126));
-        for bad in ["", ".", "example.com.", "-a.com", "a-.com", "a..com", "bücher.example", "a b.com", "192.0.2.1", "2130706433", &long_label, &long_name] {
+        for bad in [
+            "",
+            ".",
+            "example.com.",
+            "-a.com",
+            "a-.com",
+            "a..com",
+            "bücher.example",
+            "a b.com",
+            "192.0.2.1",
+            "2130706433",
+            &long_label,
+            &long_name,
+        ] {
             assert!(!is_host_name(bad), "{bad}");
         }
     }

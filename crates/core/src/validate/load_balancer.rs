@@ -1,0 +1,131 @@
+//! What a legal load balancer is, beyond the ranges of its numbers.
+
+use std::collections::BTreeMap;
+
+use super::{FieldError, description, is_host_name};
+use crate::ids::PoolId;
+use crate::load_balancer::{LoadBalancerSettings, affinity_ttl};
+use crate::region::Region;
+
+impl LoadBalancerSettings {
+    /// What is not legal beyond the ranges of the numbers, one entry a field. `zone`: the name of the
+    /// load balancer's zone, lower case. Whether the pools exist is the caller's to ask.
+    pub fn problems(&self, zone: &str) -> Vec<FieldError> {
+        let mut problems: Vec<FieldError> = Vec::new();
+        let mut refuse = |field: &str, detail: String| problems.push(FieldError::new(format!("/{field}"), detail));
+        if !is_host_name(self.name.strip_prefix("*.").unwrap_or(&self.name)) {
+            refuse("name", format!("invalid hostname: {}", self.name));
+        } else if self.name != zone && !self.name.strip_suffix(zone).is_some_and(|label| label.ends_with('.')) {
+            refuse("name", format!("name {:?} is not in zone {zone:?}", self.name));
+        }
+        if self.default_pools.is_empty() {
+            refuse("default_pools", "default_pools must name at least 1 pool".to_owned());
+        }
+        if let (Some(ttl), Some(range)) = (self.session_affinity_ttl, affinity_ttl(&self.session_affinity))
+            && !range.legal.contains(&ttl)
+        {
+            let (low, high) = (range.legal.start(), range.legal.end());
+            refuse(
+                "session_affinity_ttl",
+                format!("session_affinity_ttl {ttl} is not in range [{low}, {high}] of session_affinity {:?}", self.session_affinity),
+            );
+        }
+        problems.extend(description(&self.description));
+        problems.extend(geo_problem("region_pools", self.region_pools.as_ref(), "a region code", |code| code.parse::<Region>().is_ok()));
+        problems.extend(geo_problem("country_pools", self.country_pools.as_ref(), "two upper-case letters", is_country));
+        problems.extend(geo_problem("pop_pools", self.pop_pools.as_ref(), "1 to 32 letters, digits and \"-\"", is_pop));
+        problems
+    }
+}
+
+/// The first problem of a map from a place to its pools.
+fn geo_problem(
+    field: &str,
+    map: Option<&BTreeMap<String, Vec<PoolId>>>,
+    legal: &str,
+    is_legal: impl Fn(&str) -> bool,
+) -> Option<FieldError> {
+    map?.iter().find_map(|(place, pools)| {
+        let detail = if !is_legal(place) {
+            format!("{field} {place:?} is not {legal}")
+        } else if pools.is_empty() {
+            format!("{field} {place:?} must name at least 1 pool")
+        } else {
+            return None;
+        };
+        Some(FieldError::new(format!("/{field}/{}", super::pointer_token(place)), detail))
+    })
+}
+
+fn is_country(code: &str) -> bool {
+    code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+fn is_pop(code: &str) -> bool {
+    (1..=32).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut LoadBalancerSettings), expected: &[(&str, &str)]) {
+        let pool = PoolId::from_bytes([1; 16]);
+        let mut settings = LoadBalancerSettings {
+            name: "www.example.com".to_owned(),
+            description: String::new(),
+            enabled: true,
+            proxied: false,
+            ttl: None,
+            default_pools: vec![pool],
+            fallback_pool: pool,
+            region_pools: None,
+            country_pools: None,
+            pop_pools: None,
+            steering_policy: String::new(),
+            session_affinity: "none".to_owned(),
+            session_affinity_ttl: None,
+            session_affinity_attributes: None,
+            random_steering: None,
+            location_strategy: None,
+            adaptive_routing: None,
+            rules: None,
+            pool_sets: None,
+            networks: None,
+        };
+        assert_eq!(settings.problems("example.com"), []);
+        change(&mut settings);
+        let found = settings.problems("example.com");
+        let found: Vec<(&str, &str)> = found.iter().map(|problem| (problem.pointer.as_str(), problem.detail.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_load_balancer_is_a_name_in_its_zone() {
+        for good in ["example.com", "a.b.example.com", "*.example.com", "_x.example.com"] {
+            check(|lb| lb.name = good.to_owned(), &[]);
+        }
+        for bad in ["subdomain here", "", "a.*.example.com", "www.example.com.", "*."] {
+            check(|lb| lb.name = bad.to_owned(), &[("/name", &format!("invalid hostname: {bad}"))]);
+        }
+        for bad in ["www.example.org", "badexample.com", "com"] {
+            check(|lb| lb.name = bad.to_owned(), &[("/name", &format!("name {bad:?} is not in zone \"example.com\""))]);
+        }
+    }
+
+    #[test]
+    fn pools_affinity_and_places_are_checked() {
+        let map = |place: &str, pools: usize| Some(BTreeMap::from([(place.to_owned(), vec![PoolId::from_bytes([1; 16]); pools])]));
+        check(|lb| lb.default_pools.clear(), &[("/default_pools", "default_pools must name at least 1 pool")]);
+        check(|lb| lb.region_pools = map("WEU", 1), &[]);
+        check(|lb| lb.region_pools = map("EUROPE", 1), &[("/region_pools/EUROPE", "region_pools \"EUROPE\" is not a region code")]);
+        check(|lb| lb.region_pools = map("WEU", 0), &[("/region_pools/WEU", "region_pools \"WEU\" must name at least 1 pool")]);
+        check(|lb| lb.country_pools = map("de", 1), &[("/country_pools/de", "country_pools \"de\" is not two upper-case letters")]);
+        check(|lb| lb.pop_pools = map("a/b", 1), &[("/pop_pools/a~1b", "pop_pools \"a/b\" is not 1 to 32 letters, digits and \"-\"")]);
+        check(|lb| (lb.session_affinity, lb.session_affinity_ttl) = ("cookie".to_owned(), Some(1800)), &[]);
+        check(
+            |lb| (lb.session_affinity, lb.session_affinity_ttl) = ("header".to_owned(), Some(3601)),
+            &[("/session_affinity_ttl", "session_affinity_ttl 3601 is not in range [30, 3600] of session_affinity \"header\"")],
+        );
+    }
+}
