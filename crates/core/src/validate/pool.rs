@@ -54,14 +54,11 @@ impl PoolSettings {
     /// Regional sources need a region to be local to.
     fn health_sources_problem(&self) -> Option<FieldError> {
         let refuse = |detail: &str| Some(FieldError::new("/health_sources", detail));
-        match &self.health_sources {
-            None => None,
-            Some(sources) if *sources != serde_json::json!(["regional", "global"]) => {
-                refuse("health_sources must be null or [\"regional\", \"global\"]")
-            }
-            Some(_) if self.check_regions.0.is_none() => refuse("health_sources needs at least 1 region in check_regions"),
-            Some(_) => None,
+        let sources = self.health_sources.as_ref()?;
+        if *sources != serde_json::json!(["regional", "global"]) {
+            return refuse("health_sources must be null or [\"regional\", \"global\"]");
         }
+        self.check_regions.0.is_none().then(|| refuse("health_sources needs at least 1 region in check_regions"))?
     }
 
     /// A name once; an address again only with another port or virtual network.
