@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use quorate_core::ids::AccountId;
+use sqlx::PgConnection;
 
 use crate::db::{Operator, Tenant};
 use crate::error::Error;
+use crate::row::{self, Place};
 
 /// What an account may have. Defaults: 20 load balancers, 20 pools, 100 origins, 30 monitors, 20 origins a pool, 10 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +38,65 @@ pub struct Account {
     pub created_on: Timestamp,
 }
 
+struct Row {
+    account_id: Vec<u8>,
+    name: String,
+    load_balancing_enabled: bool,
+    load_balancers_max: i64,
+    pools_max: i64,
+    origins_max: i64,
+    monitors_max: i64,
+    origins_per_pool_max: i64,
+    minimum_monitor_interval_s: i32,
+    created_on: jiff_sqlx::Timestamp,
+}
+
+impl TryFrom<Row> for Account {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let place = Place { table: "account", key: &row.account_id };
+        Ok(Self {
+            id: place.id("account_id", &row.account_id)?,
+            limits: Limits {
+                load_balancers: place.number("load_balancers_max", row.load_balancers_max)?,
+                pools: place.number("pools_max", row.pools_max)?,
+                origins: place.number("origins_max", row.origins_max)?,
+                monitors: place.number("monitors_max", row.monitors_max)?,
+                max_origins_per_pool: place.number("origins_per_pool_max", row.origins_per_pool_max)?,
+                minimum_monitor_interval: place.number("minimum_monitor_interval_s", row.minimum_monitor_interval_s)?,
+            },
+            name: row.name,
+            load_balancing_enabled: row.load_balancing_enabled,
+            created_on: row.created_on.to_jiff(),
+        })
+    }
+}
+
 pub async fn create(op: &mut Operator, name: &str, limits: Limits) -> Result<Account, Error> {
-    unimplemented!("{op:?}{name}{limits:?}")
+    let id = AccountId::random(&mut rand::rng());
+    sqlx::query_as!(
+        Row,
+        r#"
+        insert into account (
+            account_id, name, load_balancers_max, pools_max, origins_max, monitors_max, origins_per_pool_max, minimum_monitor_interval_s
+        )
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        returning account_id, name, load_balancing_enabled, load_balancers_max, pools_max, origins_max, monitors_max,
+            origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
+        "#,
+        id.as_bytes(),
+        name,
+        i64::from(limits.load_balancers),
+        i64::from(limits.pools),
+        i64::from(limits.origins),
+        i64::from(limits.monitors),
+        i64::from(limits.max_origins_per_pool),
+        i32::from(limits.minimum_monitor_interval),
+    )
+    .fetch_one(op.conn())
+    .await?
+    .try_into()
 }
 
 /// Changes limits or the load-balancing flag; `None` leaves as is. `Ok(None)`: no such account.
@@ -47,22 +106,122 @@ pub async fn update(
     limits: Option<Limits>,
     load_balancing_enabled: Option<bool>,
 ) -> Result<Option<Account>, Error> {
-    unimplemented!("{op:?}{id}{limits:?}{load_balancing_enabled:?}")
+    sqlx::query_as!(
+        Row,
+        r#"
+        update account
+        set load_balancing_enabled = coalesce($2, load_balancing_enabled),
+            load_balancers_max = coalesce($3, load_balancers_max),
+            pools_max = coalesce($4, pools_max),
+            origins_max = coalesce($5, origins_max),
+            monitors_max = coalesce($6, monitors_max),
+            origins_per_pool_max = coalesce($7, origins_per_pool_max),
+            minimum_monitor_interval_s = coalesce($8, minimum_monitor_interval_s)
+        where account_id = $1
+        returning account_id, name, load_balancing_enabled, load_balancers_max, pools_max, origins_max, monitors_max,
+            origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
+        "#,
+        id.as_bytes(),
+        load_balancing_enabled,
+        limits.map(|limits| i64::from(limits.load_balancers)),
+        limits.map(|limits| i64::from(limits.pools)),
+        limits.map(|limits| i64::from(limits.origins)),
+        limits.map(|limits| i64::from(limits.monitors)),
+        limits.map(|limits| i64::from(limits.max_origins_per_pool)),
+        limits.map(|limits| i32::from(limits.minimum_monitor_interval)),
+    )
+    .fetch_optional(op.conn())
+    .await?
+    .map(TryInto::try_into)
+    .transpose()
 }
 
+/// In creation order.
 pub async fn list_all(op: &mut Operator) -> Result<Vec<Account>, Error> {
-    unimplemented!("{op:?}")
+    select(op.conn(), None).await
 }
 
 /// The accounts that the tenant sees, in creation order.
 pub async fn list(db: &mut Tenant) -> Result<Vec<Account>, Error> {
-    unimplemented!("{db:?}")
+    select(db.conn(), None).await
 }
 
 pub async fn find(db: &mut Tenant, id: AccountId) -> Result<Option<Account>, Error> {
-    unimplemented!("{db:?}{id}")
+    Ok(select(db.conn(), Some(id)).await?.pop())
 }
 
 pub async fn usage(db: &mut Tenant, id: AccountId) -> Result<Usage, Error> {
-    unimplemented!("{db:?}{id}")
+    Ok(usage_now(db.conn(), id).await?.0)
+}
+
+/// What the role of the connection may see.
+async fn select(conn: &mut PgConnection, id: Option<AccountId>) -> Result<Vec<Account>, Error> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        select account_id, name, load_balancing_enabled, load_balancers_max, pools_max, origins_max, monitors_max,
+            origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
+        from account
+        where $1::bytea is null or account_id = $1
+        order by created_on, account_id
+        "#,
+        id.as_ref().map(|id| id.as_bytes().as_slice()),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
+
+/// What an account uses, and the database's time. After [`lock`] both are exact: the counts cannot
+/// change, and the times of an account's changes follow each other.
+pub(crate) async fn usage_now(conn: &mut PgConnection, id: AccountId) -> Result<(Usage, Timestamp), Error> {
+    let row = sqlx::query!(
+        r#"
+        select
+            (select count(*) from load_balancer where account_id = $1) as "load_balancers!",
+            (select count(*) from pool where account_id = $1) as "pools!",
+            (select count(*) from origin where account_id = $1) as "origins!",
+            (select count(*) from monitor where account_id = $1) as "monitors!",
+            clock_timestamp() as "now!: jiff_sqlx::Timestamp"
+        "#,
+        id.as_bytes()
+    )
+    .fetch_one(conn)
+    .await?;
+    let usage = Usage {
+        load_balancers: row::count(row.load_balancers),
+        pools: row::count(row.pools),
+        origins: row::count(row.origins),
+        monitors: row::count(row.monitors),
+    };
+    Ok((usage, row.now.to_jiff()))
+}
+
+/// Locks the account until the transaction ends, first thing in every configuration change: quotas are
+/// exact, and changes of one account cannot wait for each other in a circle.
+/// `Error::MissingReference` for an account that is not there (or not the tenant's).
+pub(crate) async fn lock(conn: &mut PgConnection, id: AccountId) -> Result<Limits, Error> {
+    let locked = sqlx::query_as!(
+        Row,
+        r#"
+        select account_id, name, load_balancing_enabled, load_balancers_max, pools_max, origins_max, monitors_max,
+            origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
+        from account
+        where account_id = $1
+        for no key update
+        "#,
+        id.as_bytes()
+    )
+    .fetch_optional(conn)
+    .await?;
+    let account: Account = locked.ok_or_else(|| Error::MissingReference { resource: "account", id: id.to_string() })?.try_into()?;
+    Ok(account.limits)
+}
+
+/// Whether `more` fit under `limit` beside the `count` that are there.
+pub(crate) fn within_quota(resource: &'static str, limit: u32, count: u32, more: usize) -> Result<(), Error> {
+    let fits = u32::try_from(more).ok().and_then(|more| count.checked_add(more)).is_some_and(|sum| sum <= limit);
+    if more == 0 || fits { Ok(()) } else { Err(Error::QuotaExceeded { resource, limit, count }) }
 }

@@ -1,20 +1,60 @@
 //! Connections by role. `Tenant` sees the rows of its accounts and nothing else (row-level security);
 //! `Operator` is the control plane and the admin commands.
 
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
 use quorate_core::ids::AccountId;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Executor, PgConnection, Postgres, Transaction};
 
 use crate::error::Error;
+use crate::schema;
+
+/// Connections for API requests.
+const API_CONNECTIONS_MAX: u32 = 20;
+/// Connections for authentication: apart, so that slow requests do not lock everybody out.
+const AUTH_CONNECTIONS_MAX: u32 = 4;
+/// Connections of the control plane outside the verdict path: loads, votes, housekeeping, admin commands.
+const OPERATOR_CONNECTIONS_MAX: u32 = 4;
+/// Connections for verdict commits.
+const VERDICT_CONNECTIONS_MAX: u32 = 4;
+/// Connections for the heartbeat: its own, so that nothing else can cost ownership.
+const HEARTBEAT_CONNECTIONS_MAX: u32 = 1;
+
+/// How long a request waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+const AS_APP: &str = "set role quorate_app; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '60s'";
+const AS_AUTH: &str = "set role quorate_auth; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'";
+const AS_OPERATOR: &str = "set role quorate_control; set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s'";
+const AS_VERDICT: &str = "set role quorate_control; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'";
+const AS_LISTENER: &str = "set role quorate_control";
 
 /// The pools of one process: API requests, authentication, verdict commits and heartbeat are apart,
 /// so that none can starve another.
-#[derive(Clone, Debug)]
-pub struct Db {}
+#[derive(Clone)]
+pub struct Db {
+    api: PgPool,
+    auth: PgPool,
+    operator: PgPool,
+    verdict: PgPool,
+    heartbeat: PgPool,
+    listener: PgPool,
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").field("api_connections", &self.api.size()).field("closed", &self.api.is_closed()).finish_non_exhaustive()
+    }
+}
 
 /// A transaction as the application role, for some accounts.
 #[derive(Debug)]
 pub struct Tenant {
     tx: Transaction<'static, Postgres>,
+    accounts: Vec<AccountId>,
 }
 
 /// A transaction as the control role: all accounts.
@@ -23,35 +63,93 @@ pub struct Operator {
     tx: Transaction<'static, Postgres>,
 }
 
+/// A pool whose connections take on a role before their first use.
+fn pool(options: &PgConnectOptions, name: &str, connections_max: u32, role: &'static str) -> PgPool {
+    let options = options.clone().application_name(&format!("quorate {name}"));
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(move |conn, _| {
+            Box::pin(async move {
+                conn.execute(role).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options)
+}
+
 impl Db {
-    /// Connects as the service login of `url`. Fails where the schema is missing, older or newer than this program.
+    /// Connects as the service login of `url`. Fails where the schema is missing, older or newer than
+    /// this program, and for a login that row-level security would not hold (a superuser, the owner).
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        unimplemented!("{url}")
+        let options = PgConnectOptions::from_str(url)?;
+        let db = Self {
+            api: pool(&options, "api", API_CONNECTIONS_MAX, AS_APP),
+            auth: pool(&options, "auth", AUTH_CONNECTIONS_MAX, AS_AUTH),
+            operator: pool(&options, "operator", OPERATOR_CONNECTIONS_MAX, AS_OPERATOR),
+            verdict: pool(&options, "verdict", VERDICT_CONNECTIONS_MAX, AS_VERDICT),
+            heartbeat: pool(&options, "heartbeat", HEARTBEAT_CONNECTIONS_MAX, AS_VERDICT),
+            listener: pool(&options, "listener", 1, AS_LISTENER),
+        };
+        schema::check(&options).await?;
+        db.ping().await?;
+        Ok(db)
     }
 
     /// Begins a transaction that sees only `accounts`. Dropped without [`Tenant::commit`]: rolled back.
     pub async fn tenant(&self, accounts: &[AccountId]) -> Result<Tenant, Error> {
-        unimplemented!("{accounts:?}")
+        let mut tx = self.api.begin().await?;
+        let ids: Vec<&[u8]> = accounts.iter().map(|id| id.as_bytes().as_slice()).collect();
+        sqlx::query_scalar!("select set_config('quorate.accounts', $1::bytea[]::text, true)", &ids as &[&[u8]]).fetch_one(&mut *tx).await?;
+        Ok(Tenant { tx, accounts: accounts.to_vec() })
     }
 
     /// Begins a transaction as the control role.
     pub async fn operator(&self) -> Result<Operator, Error> {
-        unimplemented!()
+        Ok(Operator { tx: self.operator.begin().await? })
     }
 
     /// Answers when the database does: for `/readyz`.
     pub async fn ping(&self) -> Result<(), Error> {
-        unimplemented!()
+        sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&self.auth).await?;
+        Ok(())
     }
 
     pub async fn close(&self) {
-        unimplemented!()
+        for pool in [&self.listener, &self.api, &self.auth, &self.operator, &self.verdict, &self.heartbeat] {
+            pool.close().await;
+        }
+    }
+
+    pub(crate) fn auth(&self) -> &PgPool {
+        &self.auth
+    }
+
+    pub(crate) fn operator_pool(&self) -> &PgPool {
+        &self.operator
+    }
+
+    pub(crate) fn verdict(&self) -> &PgPool {
+        &self.verdict
+    }
+
+    pub(crate) fn heartbeat(&self) -> &PgPool {
+        &self.heartbeat
+    }
+
+    pub(crate) fn listener(&self) -> &PgPool {
+        &self.listener
     }
 }
 
 impl Tenant {
     pub async fn commit(self) -> Result<(), Error> {
         Ok(self.tx.commit().await?)
+    }
+
+    /// The accounts that it sees.
+    pub fn accounts(&self) -> &[AccountId] {
+        &self.accounts
     }
 
     pub(crate) fn conn(&mut self) -> &mut PgConnection {

@@ -44,3 +44,11 @@ pub enum Error {
     #[error("the migration failed")]
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
+
+/// Gives the violation of a named constraint its meaning; everything else stays as it is.
+pub(crate) fn on_constraint(problem: sqlx::Error, constraint: &str, meaning: impl FnOnce() -> Error) -> Error {
+    match &problem {
+        sqlx::Error::Database(violation) if violation.constraint() == Some(constraint) => meaning(),
+        _ => problem.into(),
+    }
+}

@@ -2,13 +2,16 @@
 //! because it has two implementations: Postgres and an in-memory twin, held to one contract suite.
 
 pub mod accounts;
+mod buckets;
 pub mod db;
 pub mod error;
 pub mod events;
 pub mod health;
+pub mod listen;
 pub mod load_balancers;
 pub mod monitors;
 pub mod pools;
+mod row;
 pub mod schema;
 pub mod tokens;
 pub mod verdicts;

@@ -1,38 +1,245 @@
 //! Monitors of an account.
 
+use jiff_sqlx::ToSqlx;
+use quorate_core::bucket::Bucket;
 use quorate_core::ids::{AccountId, MonitorId};
 use quorate_core::monitor::{Monitor, MonitorSettings};
+use serde_json::Value;
+use sqlx::PgConnection;
 
 use crate::db::Tenant;
-use crate::error::Error;
+use crate::error::{Error, Referrer};
+use crate::row::{Place, hex};
+use crate::{accounts, buckets};
+
+pub(crate) struct Row {
+    pub(crate) account_id: Vec<u8>,
+    pub(crate) monitor_id: Vec<u8>,
+    pub(crate) kind: String,
+    pub(crate) description: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) header: Value,
+    pub(crate) port: i32,
+    pub(crate) timeout_s: i32,
+    pub(crate) retries: i16,
+    pub(crate) interval_s: i32,
+    pub(crate) consecutive_up: i16,
+    pub(crate) consecutive_down: i16,
+    pub(crate) expected_codes: String,
+    pub(crate) expected_body: String,
+    pub(crate) follow_redirects: bool,
+    pub(crate) allow_insecure: bool,
+    pub(crate) probe_zone: String,
+    pub(crate) created_on: jiff_sqlx::Timestamp,
+    pub(crate) modified_on: jiff_sqlx::Timestamp,
+}
+
+impl TryFrom<Row> for Monitor {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let place = Place { table: "monitor", key: &row.monitor_id };
+        Ok(Self {
+            id: place.id("monitor_id", &row.monitor_id)?,
+            account_id: place.id("account_id", &row.account_id)?,
+            settings: MonitorSettings {
+                kind: place.text("kind", &row.kind)?,
+                header: place.json("header", row.header)?,
+                port: place.number("port", row.port)?,
+                timeout: place.number("timeout_s", row.timeout_s)?,
+                retries: place.number("retries", row.retries)?,
+                interval: place.number("interval_s", row.interval_s)?,
+                consecutive_up: place.number("consecutive_up", row.consecutive_up)?,
+                consecutive_down: place.number("consecutive_down", row.consecutive_down)?,
+                description: row.description,
+                method: row.method,
+                path: row.path,
+                expected_codes: row.expected_codes,
+                expected_body: row.expected_body,
+                follow_redirects: row.follow_redirects,
+                allow_insecure: row.allow_insecure,
+                probe_zone: row.probe_zone,
+            },
+            created_on: row.created_on.to_jiff(),
+            modified_on: row.modified_on.to_jiff(),
+        })
+    }
+}
 
 /// In creation order.
 pub async fn list(db: &mut Tenant, account: AccountId) -> Result<Vec<Monitor>, Error> {
-    unimplemented!("{db:?}{account}")
+    select(db.conn(), account, None).await
 }
 
 pub async fn find(db: &mut Tenant, account: AccountId, id: MonitorId) -> Result<Option<Monitor>, Error> {
-    unimplemented!("{db:?}{account}{id}")
+    Ok(select(db.conn(), account, Some(id)).await?.pop())
 }
 
 /// Like [`find`], and nobody else changes it until the transaction ends: for PATCH.
 pub async fn find_for_update(db: &mut Tenant, account: AccountId, id: MonitorId) -> Result<Option<Monitor>, Error> {
-    unimplemented!("{db:?}{account}{id}")
+    accounts::lock(db.conn(), account).await?;
+    find(db, account, id).await
+}
+
+async fn select(conn: &mut PgConnection, account: AccountId, id: Option<MonitorId>) -> Result<Vec<Monitor>, Error> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        select account_id, monitor_id, kind, description, method, path, header, port, timeout_s, retries, interval_s,
+            consecutive_up, consecutive_down, expected_codes, expected_body, follow_redirects, allow_insecure, probe_zone,
+            created_on as "created_on: jiff_sqlx::Timestamp", modified_on as "modified_on: jiff_sqlx::Timestamp"
+        from monitor
+        where account_id = $1 and ($2::bytea is null or monitor_id = $2)
+        order by created_on, monitor_id
+        "#,
+        account.as_bytes(),
+        id.as_ref().map(|id| id.as_bytes().as_slice()),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
 }
 
 /// `Error::QuotaExceeded` at the account's limit, decided in this transaction.
 pub async fn create(db: &mut Tenant, account: AccountId, settings: &MonitorSettings) -> Result<Monitor, Error> {
-    unimplemented!("{db:?}{account}{settings:?}")
+    let limits = accounts::lock(db.conn(), account).await?;
+    let (usage, now) = accounts::usage_now(db.conn(), account).await?;
+    accounts::within_quota("monitors", limits.monitors, usage.monitors, 1)?;
+    let monitor = Monitor {
+        id: MonitorId::random(&mut rand::rng()),
+        account_id: account,
+        settings: settings.clone(),
+        created_on: now,
+        modified_on: now,
+    };
+    write(db.conn(), &monitor).await?;
+    Ok(monitor)
+}
+
+/// Inserts the monitor, or overwrites the one with its id.
+async fn write(conn: &mut PgConnection, monitor: &Monitor) -> Result<(), Error> {
+    let settings = &monitor.settings;
+    sqlx::query!(
+        r#"
+        insert into monitor (
+            account_id, monitor_id, kind, description, method, path, header, port, timeout_s, retries, interval_s,
+            consecutive_up, consecutive_down, expected_codes, expected_body, follow_redirects, allow_insecure, probe_zone,
+            created_on, modified_on
+        )
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+        on conflict (account_id, monitor_id) do update
+        set kind = excluded.kind, description = excluded.description, method = excluded.method, path = excluded.path,
+            header = excluded.header, port = excluded.port, timeout_s = excluded.timeout_s, retries = excluded.retries,
+            interval_s = excluded.interval_s, consecutive_up = excluded.consecutive_up,
+            consecutive_down = excluded.consecutive_down, expected_codes = excluded.expected_codes,
+            expected_body = excluded.expected_body, follow_redirects = excluded.follow_redirects,
+            allow_insecure = excluded.allow_insecure, probe_zone = excluded.probe_zone, modified_on = excluded.modified_on
+        "#,
+        monitor.account_id.as_bytes(),
+        monitor.id.as_bytes(),
+        settings.kind.name(),
+        settings.description,
+        settings.method,
+        settings.path,
+        sqlx::types::Json(&settings.header) as _,
+        i32::from(settings.port),
+        i32::from(settings.timeout),
+        i16::from(settings.retries),
+        i32::from(settings.interval),
+        i16::from(settings.consecutive_up),
+        i16::from(settings.consecutive_down),
+        settings.expected_codes,
+        settings.expected_body,
+        settings.follow_redirects,
+        settings.allow_insecure,
+        settings.probe_zone,
+        monitor.created_on.to_sqlx() as _,
+        monitor.modified_on.to_sqlx() as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Replaces the settings. Where the probe changes, every check of every pool that uses the monitor gets
 /// a new `config_gen`, and their buckets a new `config_seq`, in this transaction. Equal settings change nothing,
 /// `modified_on` included. `Ok(None)`: no such monitor.
 pub async fn replace(db: &mut Tenant, account: AccountId, id: MonitorId, settings: &MonitorSettings) -> Result<Option<Monitor>, Error> {
-    unimplemented!("{db:?}{account}{id}{settings:?}")
+    let Some(current) = find_for_update(db, account, id).await? else { return Ok(None) };
+    if current.settings == *settings {
+        return Ok(Some(current));
+    }
+    let (_, now) = accounts::usage_now(db.conn(), account).await?;
+    let probes_differently = current.settings.probes_differently(settings);
+    let monitor = Monitor { settings: settings.clone(), modified_on: now, ..current };
+    write(db.conn(), &monitor).await?;
+    if probes_differently {
+        renew_generations(db.conn(), account, id).await?;
+    }
+    Ok(Some(monitor))
+}
+
+/// All votes on the checks of a monitor start as missing.
+async fn renew_generations(conn: &mut PgConnection, account: AccountId, id: MonitorId) -> Result<(), Error> {
+    let touched = sqlx::query_scalar!(
+        "select distinct bucket from pool where account_id = $1 and monitor_id = $2 order by bucket",
+        account.as_bytes(),
+        id.as_bytes()
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    if touched.is_empty() {
+        return Ok(());
+    }
+    let place = Place { table: "pool", key: id.as_bytes() };
+    let touched: Vec<Bucket> = touched.into_iter().map(|number| place.bucket(number)).collect::<Result<_, Error>>()?;
+    buckets::bump_config(conn, &touched).await?;
+    sqlx::query!(
+        r#"
+        with renewed as (
+            update origin as o
+            set config_gen = o.config_gen + 1
+            from pool as p
+            where p.account_id = $1 and p.monitor_id = $2 and o.account_id = p.account_id and o.pool_id = p.pool_id
+            returning p.bucket, o.account_id, o.check_id, o.config_gen
+        )
+        update check_state as s
+        set config_gen = r.config_gen
+        from renewed as r
+        where s.bucket = r.bucket and s.account_id = r.account_id and s.check_id = r.check_id
+        "#,
+        account.as_bytes(),
+        id.as_bytes()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// `Error::Referenced` while pools use it. `Ok(false)`: no such monitor.
 pub async fn delete(db: &mut Tenant, account: AccountId, id: MonitorId) -> Result<bool, Error> {
-    unimplemented!("{db:?}{account}{id}")
+    accounts::lock(db.conn(), account).await?;
+    let users = sqlx::query!(
+        "select pool_id, name from pool where account_id = $1 and monitor_id = $2 order by created_on, pool_id",
+        account.as_bytes(),
+        id.as_bytes()
+    )
+    .fetch_all(db.conn())
+    .await?;
+    if !users.is_empty() {
+        let referrers = users.into_iter().map(|row| Referrer {
+            resource_type: "pool",
+            name: row.name,
+            id: hex(&row.pool_id),
+            place: "monitor".to_owned(),
+        });
+        return Err(Error::Referenced { referrers: referrers.collect() });
+    }
+    let deleted = sqlx::query!("delete from monitor where account_id = $1 and monitor_id = $2", account.as_bytes(), id.as_bytes())
+        .execute(db.conn())
+        .await?;
+    Ok(deleted.rows_affected() > 0)
 }

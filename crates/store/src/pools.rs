@@ -1,35 +1,78 @@
 //! Pools of an account, with their origins, which are the checks.
 
-use quorate_core::ids::{AccountId, MonitorId, PoolId};
-use quorate_core::pool::{Pool, PoolSettings};
+mod rows;
+
+use jiff::Timestamp;
+use quorate_core::bucket::Bucket;
+use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId};
+use quorate_core::pool::{Origin, OriginHealth, OriginSettings, Pool, PoolSettings, pool_state};
+use quorate_core::vote::Published;
 
 use crate::db::Tenant;
-use crate::error::Error;
+use crate::error::{Error, Referrer};
+use crate::row::hex;
+use crate::{accounts, buckets};
+
+pub(crate) use rows::PoolRow;
 
 /// In creation order; `monitor` keeps only the pools that use it.
 pub async fn list(db: &mut Tenant, account: AccountId, monitor: Option<MonitorId>) -> Result<Vec<Pool>, Error> {
-    unimplemented!("{db:?}{account}{monitor:?}")
+    rows::select(db.conn(), account, None, monitor).await
 }
 
 pub async fn find(db: &mut Tenant, account: AccountId, id: PoolId) -> Result<Option<Pool>, Error> {
-    unimplemented!("{db:?}{account}{id}")
+    Ok(rows::select(db.conn(), account, Some(id), None).await?.pop())
 }
 
 /// Like [`find`], and nobody else changes it until the transaction ends: for PATCH.
 pub async fn find_for_update(db: &mut Tenant, account: AccountId, id: PoolId) -> Result<Option<Pool>, Error> {
-    unimplemented!("{db:?}{account}{id}")
+    accounts::lock(db.conn(), account).await?;
+    find(db, account, id).await
 }
 
 /// Which of `ids` the account does not have.
 pub async fn missing(db: &mut Tenant, account: AccountId, ids: &[PoolId]) -> Result<Vec<PoolId>, Error> {
-    unimplemented!("{db:?}{account}{ids:?}")
+    let wanted: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+    let present = sqlx::query_scalar!(
+        "select pool_id from pool where account_id = $1 and pool_id = any ($2)",
+        account.as_bytes(),
+        &wanted as &[&[u8]]
+    )
+    .fetch_all(db.conn())
+    .await?;
+    Ok(ids.iter().filter(|id| !present.iter().any(|present| present == id.as_bytes())).copied().collect())
 }
 
 /// Inserts the pool, its origins, their check states and the pool's state, and bumps the bucket's `config_seq`.
 /// `Error::QuotaExceeded` for pools and for origins, `Error::NotUnique { field: "name" }`,
 /// `Error::MissingReference` for the monitor.
 pub async fn create(db: &mut Tenant, account: AccountId, settings: &PoolSettings) -> Result<Pool, Error> {
-    unimplemented!("{db:?}{account}{settings:?}")
+    let limits = accounts::lock(db.conn(), account).await?;
+    let (usage, now) = accounts::usage_now(db.conn(), account).await?;
+    accounts::within_quota("pools", limits.pools, usage.pools, 1)?;
+    accounts::within_quota("origins", limits.origins, usage.origins, settings.origins.len())?;
+    monitor_exists(db, account, settings.monitor).await?;
+    let pool = Pool {
+        id: PoolId::random(&mut rand::rng()),
+        account_id: account,
+        origins: settings.origins.iter().map(|origin| new_origin(origin, now)).collect(),
+        disabled_at: (!settings.enabled).then_some(now),
+        settings: settings.clone(),
+        created_on: now,
+        modified_on: now,
+    };
+    rows::write_pool(db.conn(), &pool).await?;
+    rows::write_origins(db.conn(), &pool).await?;
+    buckets::bump_config(db.conn(), &[Bucket::of(pool.id)]).await?;
+    let health: Vec<OriginHealth> = settings
+        .origins
+        .iter()
+        .map(|origin| OriginHealth { enabled: origin.enabled, verdict: Published::Unknown, down_in_a_region: false })
+        .collect();
+    let state = pool_state(settings.enabled, settings.monitor.is_some(), settings.minimum_origins, &health);
+    rows::insert_pool_state(db.conn(), &pool, state).await?;
+    rows::write_check_states(db.conn(), &pool).await?;
+    Ok(pool)
 }
 
 /// Replaces the settings. Origins are matched by name: a kept one keeps its check and verdict, and gets a new
@@ -37,10 +80,113 @@ pub async fn create(db: &mut Tenant, account: AccountId, settings: &PoolSettings
 /// another monitor; a removed one loses its check; a new one is a new check. Bumps the bucket's `config_seq`.
 /// Equal settings change nothing, `modified_on` included. Errors as [`create`]. `Ok(None)`: no such pool.
 pub async fn replace(db: &mut Tenant, account: AccountId, id: PoolId, settings: &PoolSettings) -> Result<Option<Pool>, Error> {
-    unimplemented!("{db:?}{account}{id}{settings:?}")
+    let limits = accounts::lock(db.conn(), account).await?;
+    let Some(current) = find(db, account, id).await? else { return Ok(None) };
+    if current.settings == *settings {
+        return Ok(Some(current));
+    }
+    let (usage, now) = accounts::usage_now(db.conn(), account).await?;
+    let more = settings.origins.len().saturating_sub(current.origins.len());
+    accounts::within_quota("origins", limits.origins, usage.origins, more)?;
+    monitor_exists(db, account, settings.monitor).await?;
+
+    let removed: Vec<CheckId> = current
+        .origins
+        .iter()
+        .filter(|held| !settings.origins.iter().any(|origin| origin.name == held.settings.name))
+        .map(|held| held.check_id)
+        .collect();
+    let pool = Pool {
+        id,
+        account_id: account,
+        origins: settings.origins.iter().map(|origin| kept_or_new(&current, settings, origin, now)).collect(),
+        disabled_at: (!settings.enabled).then(|| current.disabled_at.unwrap_or(now)),
+        settings: settings.clone(),
+        created_on: current.created_on,
+        modified_on: now,
+    };
+    rows::write_pool(db.conn(), &pool).await?;
+    rows::delete_origins(db.conn(), &pool, &removed).await?;
+    rows::write_origins(db.conn(), &pool).await?;
+    buckets::bump_config(db.conn(), &[Bucket::of(id)]).await?;
+    rows::delete_check_states(db.conn(), &pool, &removed).await?;
+    rows::write_check_states(db.conn(), &pool).await?;
+    Ok(Some(pool))
 }
 
 /// `Error::Referenced` while load balancers name it, with every place. `Ok(false)`: no such pool.
 pub async fn delete(db: &mut Tenant, account: AccountId, id: PoolId) -> Result<bool, Error> {
-    unimplemented!("{db:?}{account}{id}")
+    accounts::lock(db.conn(), account).await?;
+    let referrers = sqlx::query!(
+        r#"
+        select l.load_balancer_id, l.name, r.place
+        from load_balancer_pool as r
+        join load_balancer as l on l.account_id = r.account_id and l.load_balancer_id = r.load_balancer_id
+        where r.account_id = $1 and r.pool_id = $2
+        order by l.created_on, l.load_balancer_id, r.place
+        "#,
+        account.as_bytes(),
+        id.as_bytes()
+    )
+    .fetch_all(db.conn())
+    .await?;
+    if !referrers.is_empty() {
+        let referrers = referrers.into_iter().map(|row| Referrer {
+            resource_type: "load_balancer",
+            name: row.name,
+            id: hex(&row.load_balancer_id),
+            place: row.place,
+        });
+        return Err(Error::Referenced { referrers: referrers.collect() });
+    }
+    let deleted = sqlx::query!("delete from pool where account_id = $1 and pool_id = $2", account.as_bytes(), id.as_bytes())
+        .execute(db.conn())
+        .await?;
+    if deleted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let bucket = Bucket::of(id);
+    buckets::bump_config(db.conn(), &[bucket]).await?;
+    rows::delete_pool_state(db.conn(), bucket, account, id).await?;
+    Ok(true)
+}
+
+fn new_origin(settings: &OriginSettings, now: Timestamp) -> Origin {
+    Origin {
+        check_id: CheckId::random(&mut rand::rng()),
+        config_gen: 1,
+        settings: settings.clone(),
+        disabled_at: (!settings.enabled).then_some(now),
+    }
+}
+
+/// The origin of that name under its new settings; a new check where there is none.
+fn kept_or_new(current: &Pool, pool: &PoolSettings, settings: &OriginSettings, now: Timestamp) -> Origin {
+    let Some(held) = current.origins.iter().find(|held| held.settings.name == settings.name) else { return new_origin(settings, now) };
+    let old = &held.settings;
+    let probes_differently = old.address != settings.address
+        || old.port != settings.port
+        || old.host != settings.host
+        || old.virtual_network_id != settings.virtual_network_id;
+    let probed_again = (settings.enabled && !old.enabled) || (pool.enabled && !current.settings.enabled);
+    let by_another_monitor = pool.monitor != current.settings.monitor;
+    let renewed = probes_differently || probed_again || by_another_monitor;
+    Origin {
+        check_id: held.check_id,
+        config_gen: held.config_gen + u64::from(renewed),
+        settings: settings.clone(),
+        disabled_at: (!settings.enabled).then(|| held.disabled_at.unwrap_or(now)),
+    }
+}
+
+async fn monitor_exists(db: &mut Tenant, account: AccountId, monitor: Option<MonitorId>) -> Result<(), Error> {
+    let Some(id) = monitor else { return Ok(()) };
+    let found = sqlx::query_scalar!(
+        "select monitor_id from monitor where account_id = $1 and monitor_id = $2",
+        account.as_bytes(),
+        id.as_bytes()
+    )
+    .fetch_optional(db.conn())
+    .await?;
+    found.map(|_| ()).ok_or_else(|| Error::MissingReference { resource: "monitor", id: id.to_string() })
 }

@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 use quorate_core::ids::{AccountId, ZoneId};
+use sqlx::PgConnection;
 
+use crate::accounts;
 use crate::db::{Operator, Tenant};
-use crate::error::Error;
+use crate::error::{Error, Referrer, on_constraint};
+use crate::row::{Place, hex};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
@@ -18,29 +21,132 @@ pub struct Zone {
     pub modified_on: Timestamp,
 }
 
-/// `Error::NotUnique { field: "name" }` where the name is taken in the account.
+struct Row {
+    account_id: Vec<u8>,
+    zone_id: Vec<u8>,
+    account_name: String,
+    name: String,
+    load_balancing_enabled: bool,
+    created_on: jiff_sqlx::Timestamp,
+    modified_on: jiff_sqlx::Timestamp,
+}
+
+impl TryFrom<Row> for Zone {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let place = Place { table: "zone", key: &row.zone_id };
+        Ok(Self {
+            id: place.id("zone_id", &row.zone_id)?,
+            account_id: place.id("account_id", &row.account_id)?,
+            account_name: row.account_name,
+            name: row.name,
+            load_balancing_enabled: row.load_balancing_enabled,
+            created_on: row.created_on.to_jiff(),
+            modified_on: row.modified_on.to_jiff(),
+        })
+    }
+}
+
+/// `Error::NotUnique { field: "name" }` where the name is taken in the account, `Error::MissingReference` for the account.
 pub async fn create(op: &mut Operator, account: AccountId, name: &str) -> Result<Zone, Error> {
-    unimplemented!("{op:?}{account}{name}")
+    accounts::lock(op.conn(), account).await?;
+    let id = ZoneId::random(&mut rand::rng());
+    sqlx::query!(
+        r#"
+        insert into zone (account_id, zone_id, name, created_on, modified_on)
+        select $1, $2, $3, now.instant, now.instant
+        from (select clock_timestamp() as instant) as now
+        "#,
+        account.as_bytes(),
+        id.as_bytes(),
+        name
+    )
+    .execute(op.conn())
+    .await
+    .map_err(|problem| on_constraint(problem, "zone_name_key", || Error::NotUnique { field: "name" }))?;
+    let zone = select(op.conn(), Some(id)).await?.pop();
+    zone.ok_or_else(|| Error::MissingReference { resource: "zone", id: id.to_string() })
 }
 
+/// `Ok(None)`: no such zone.
 pub async fn set_load_balancing(op: &mut Operator, id: ZoneId, enabled: bool) -> Result<Option<Zone>, Error> {
-    unimplemented!("{op:?}{id}{enabled}")
+    sqlx::query!(
+        r#"
+        update zone
+        set load_balancing_enabled = $2, modified_on = clock_timestamp()
+        where zone_id = $1 and load_balancing_enabled <> $2
+        "#,
+        id.as_bytes(),
+        enabled
+    )
+    .execute(op.conn())
+    .await?;
+    Ok(select(op.conn(), Some(id)).await?.pop())
 }
 
+/// In creation order.
 pub async fn list_all(op: &mut Operator) -> Result<Vec<Zone>, Error> {
-    unimplemented!("{op:?}")
+    select(op.conn(), None).await
 }
 
 /// `Error::Referenced` while load balancers are in it. `Ok(false)`: no such zone.
 pub async fn delete(op: &mut Operator, id: ZoneId) -> Result<bool, Error> {
-    unimplemented!("{op:?}{id}")
+    let Some(zone) = select(op.conn(), Some(id)).await?.pop() else { return Ok(false) };
+    accounts::lock(op.conn(), zone.account_id).await?;
+    let inside = sqlx::query!(
+        r#"
+        select load_balancer_id, name
+        from load_balancer
+        where account_id = $1 and zone_id = $2
+        order by created_on, load_balancer_id
+        "#,
+        zone.account_id.as_bytes(),
+        id.as_bytes()
+    )
+    .fetch_all(op.conn())
+    .await?;
+    if !inside.is_empty() {
+        let referrers = inside.into_iter().map(|row| Referrer {
+            resource_type: "load_balancer",
+            name: row.name,
+            id: hex(&row.load_balancer_id),
+            place: "zone".to_owned(),
+        });
+        return Err(Error::Referenced { referrers: referrers.collect() });
+    }
+    let deleted = sqlx::query!("delete from zone where account_id = $1 and zone_id = $2", zone.account_id.as_bytes(), id.as_bytes())
+        .execute(op.conn())
+        .await?;
+    Ok(deleted.rows_affected() > 0)
 }
 
 /// All zones of the accounts that the tenant sees, in creation order.
 pub async fn list(db: &mut Tenant) -> Result<Vec<Zone>, Error> {
-    unimplemented!("{db:?}")
+    select(db.conn(), None).await
 }
 
 pub async fn find(db: &mut Tenant, id: ZoneId) -> Result<Option<Zone>, Error> {
-    unimplemented!("{db:?}{id}")
+    Ok(select(db.conn(), Some(id)).await?.pop())
+}
+
+/// What the role of the connection may see.
+async fn select(conn: &mut PgConnection, id: Option<ZoneId>) -> Result<Vec<Zone>, Error> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        select z.account_id, z.zone_id, a.name as account_name, z.name, z.load_balancing_enabled,
+            z.created_on as "created_on: jiff_sqlx::Timestamp", z.modified_on as "modified_on: jiff_sqlx::Timestamp"
+        from zone as z
+        join account as a on a.account_id = z.account_id
+        where $1::bytea is null or z.zone_id = $1
+        order by z.created_on, z.zone_id
+        "#,
+        id.as_ref().map(|id| id.as_bytes().as_slice()),
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
 }
