@@ -1,0 +1,33 @@
+//! `cargo xtask bench …`: figures, and the command that gives each.
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::command::{self, cargo};
+use crate::database::Database;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// The crates' own benchmarks (`cargo bench`), with a throw-away Postgres for those that need one.
+    Crates {
+        /// Passed to `cargo bench`, such as `-p quorate-core`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+impl Bench {
+    pub(crate) async fn run(self) -> Result<()> {
+        match self {
+            Self::Crates { arguments } => crates(&arguments).await,
+        }
+    }
+}
+
+async fn crates(arguments: &[String]) -> Result<()> {
+    let database = Database::start().await?;
+    let mut bench = cargo(&["bench", "--workspace", "--benches"]);
+    bench.args(arguments).env("DATABASE_URL", database.url("postgres"));
+    let outcome = command::run(bench).await;
+    database.stop_after(outcome).await
+}

@@ -1,0 +1,34 @@
+//! `cargo xtask bench kills`.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::command::{self, cargo};
+use crate::database::Database;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub(crate) struct Kills {
+    /// How many origins are killed.
+    #[arg(long, default_value_t = 300)]
+    kills: usize,
+    /// Measure the debug build.
+    #[arg(long)]
+    debug: bool,
+}
+
+impl Kills {
+    /// Builds the program and its killer alike, and runs them on a throw-away server.
+    pub(crate) async fn run(self) -> Result<()> {
+        let profile: &[&str] = if self.debug { &[] } else { &["--release"] };
+        let packages = ["-p", "quorate", "-p", "quorate-testkit", "--bins"];
+        command::run(cargo(&[&["build"][..], profile, &packages].concat())).await?;
+        let database = Database::start().await?;
+        let kills = self.kills.to_string();
+        let arguments = [&["run", "--quiet"][..], profile, &["-p", "quorate-testkit", "--bin", "kills", "--", &kills]].concat();
+        let mut run = cargo(&arguments);
+        run.env("DATABASE_URL", database.url("postgres"));
+        let outcome = command::run(run).await;
+        database.stop_after(outcome).await
+    }
+}

@@ -1,0 +1,30 @@
+//! `cargo xtask test`.
+
+use anyhow::Result;
+
+use crate::command::{self, cargo};
+use crate::database::Database;
+
+/// Builds everything that tests run or are, then runs them against a throw-away server.
+pub(crate) async fn run(arguments: &[String]) -> Result<()> {
+    // The binaries too, in one build with the tests: stories run `quorate` as processes.
+    command::run(cargo(&["build", "--workspace", "--bins", "--tests"])).await?;
+    let database = Database::start().await?;
+    let outcome = run_tests(&database, arguments).await;
+    database.stop_after(outcome).await
+}
+
+async fn run_tests(database: &Database, arguments: &[String]) -> Result<()> {
+    let mut tests = if command::works(cargo(&["nextest", "--version"])).await {
+        cargo(&["nextest", "run", "--no-fail-fast"])
+    } else {
+        eprintln!("cargo-nextest is not installed, so `cargo test` runs the tests; `cargo install --locked cargo-nextest` makes it faster");
+        cargo(&["test", "--no-fail-fast"])
+    };
+    let selects = |argument: &String| ["-p", "--package"].iter().any(|flag| argument.starts_with(flag));
+    if !arguments.iter().any(selects) {
+        tests.arg("--workspace");
+    }
+    tests.args(arguments).env("DATABASE_URL", database.url("postgres"));
+    command::run(tests).await
+}

@@ -1,0 +1,14 @@
+//! Where things are.
+
+use std::path::{Path, PathBuf};
+
+/// The workspace's folder.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask/ stands in the workspace")
+}
+
+/// A folder for files of these commands; goes with `cargo clean`.
+pub(crate) fn scratch() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    root().join(target).join("xtask")
+}
