@@ -1,5 +1,7 @@
 //! `cargo xtask bench …`: figures, and the command that gives each.
 
+mod kills;
+
 use anyhow::Result;
 use clap::Subcommand;
 
@@ -14,12 +16,15 @@ pub(crate) enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Kill origins under real role processes: how long the committed event takes, and the memory of each role.
+    Kills(kills::Kills),
 }
 
 impl Bench {
     pub(crate) async fn run(self) -> Result<()> {
         match self {
             Self::Crates { arguments } => crates(&arguments).await,
+            Self::Kills(kills) => kills.run().await,
         }
     }
 }
