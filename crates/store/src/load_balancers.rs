@@ -6,8 +6,8 @@ use jiff_sqlx::ToSqlx;
 use quorate_core::ids::{AccountId, LoadBalancerId, PoolId, ZoneId};
 use quorate_core::load_balancer::{LoadBalancer, LoadBalancerSettings};
 use serde_json::Value;
-use sqlx::types::Json;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use crate::accounts;
 use crate::db::Tenant;
@@ -256,12 +256,8 @@ async fn write(db: &mut Tenant, load_balancer: &LoadBalancer) -> Result<(), Erro
 /// `Ok(false)`: no such load balancer.
 pub async fn delete(db: &mut Tenant, zone: ZoneId, id: LoadBalancerId) -> Result<bool, Error> {
     let Some(found) = find_for_update(db, zone, id).await? else { return Ok(false) };
-    sqlx::query!(
-        "delete from load_balancer where account_id = $1 and load_balancer_id = $2",
-        found.account_id.as_bytes(),
-        id.as_bytes()
-    )
-    .execute(db.conn())
-    .await?;
+    sqlx::query!("delete from load_balancer where account_id = $1 and load_balancer_id = $2", found.account_id.as_bytes(), id.as_bytes())
+        .execute(db.conn())
+        .await?;
     Ok(true)
 }

@@ -181,12 +181,9 @@ fn kept_or_new(current: &Pool, pool: &PoolSettings, settings: &OriginSettings, n
 
 async fn monitor_exists(db: &mut Tenant, account: AccountId, monitor: Option<MonitorId>) -> Result<(), Error> {
     let Some(id) = monitor else { return Ok(()) };
-    let found = sqlx::query_scalar!(
-        "select monitor_id from monitor where account_id = $1 and monitor_id = $2",
-        account.as_bytes(),
-        id.as_bytes()
-    )
-    .fetch_optional(db.conn())
-    .await?;
+    let found =
+        sqlx::query_scalar!("select monitor_id from monitor where account_id = $1 and monitor_id = $2", account.as_bytes(), id.as_bytes())
+            .fetch_optional(db.conn())
+            .await?;
     found.map(|_| ()).ok_or_else(|| Error::MissingReference { resource: "monitor", id: id.to_string() })
 }

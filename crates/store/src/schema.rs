@@ -62,9 +62,8 @@ pub(crate) async fn check(options: &PgConnectOptions) -> Result<(), Error> {
     if !MIGRATOR.iter().all(|migration| applied.contains(&migration.version)) {
         return Err(Error::Schema("the schema is missing or older than this program: run `quorate migrate`".to_owned()));
     }
-    let is_owner = sqlx::query_scalar!(r#"select pg_has_role(session_user, 'quorate_owner', 'member') as "is_owner!""#)
-        .fetch_one(&mut conn)
-        .await?;
+    let is_owner =
+        sqlx::query_scalar!(r#"select pg_has_role(session_user, 'quorate_owner', 'member') as "is_owner!""#).fetch_one(&mut conn).await?;
     if is_owner {
         return Err(Error::Schema(format!(
             "the login {:?} is a superuser or owns the schema, so that accounts would not be kept apart: connect as {SERVICE_LOGIN}",

@@ -1,6 +1,11 @@
 //! The verdict path: claim buckets, load them, commit verdicts. A trait, because it has two
 //! implementations: Postgres and an in-memory twin, held to one contract suite.
 
+mod columns;
+mod load;
+mod memory;
+mod pg;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -18,6 +23,9 @@ use quorate_core::region::Region;
 use quorate_core::vote::{Published, Verdict};
 
 use crate::error::Error;
+
+pub use memory::{Fault, MemoryVerdicts, RecordedEvent};
+pub use pg::PgVerdicts;
 
 /// A replica as it tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,7 +179,7 @@ pub trait VerdictStore: Send + Sync + 'static {
     /// Removes my row and leaves my buckets ownerless: an orderly stop.
     fn leave(&self, me: ReplicaId) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// All 1,024 rows.
+    /// All 1,024 rows, in the order of the buckets.
     fn ownerships(&self) -> impl Future<Output = Result<Vec<Ownership>, Error>> + Send;
 
     /// Takes those of `buckets` that nobody alive owns; the epoch of each grows. Answers what was taken.

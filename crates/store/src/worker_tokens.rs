@@ -6,9 +6,13 @@
 use jiff::Timestamp;
 use quorate_core::pop::{Pop, PopCode, PopNo};
 use quorate_core::region::Region;
+use rand::Rng;
+use sqlx::{Executor, PgConnection};
+use subtle::ConstantTimeEq;
 
 use crate::db::{Db, Operator, Tenant};
 use crate::error::Error;
+use crate::row::{self, Place, hex};
 use crate::tokens::Pepper;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,32 +37,151 @@ pub struct RegisteredPop {
     pub checks: Option<u32>,
 }
 
-/// Registers a PoP (or gives an existing one a new token) and answers the random 256-bit secret in
-/// hexadecimal. `Error::NotUnique` where the code is taken in another region.
-pub async fn create(op: &mut Operator, pepper: &Pepper, pop: NewPop) -> Result<(Pop, String), Error> {
-    unimplemented!("{op:?}{pepper:?}{pop:?}")
+struct Row {
+    pop_no: i16,
+    code: String,
+    region: String,
+    city: String,
+    country: String,
 }
 
+impl TryFrom<Row> for Pop {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let place = Place { table: "pop", key: &row.pop_no.to_be_bytes() };
+        Ok(Self {
+            no: PopNo(place.number("pop_no", row.pop_no)?),
+            code: place.text("code", &row.code)?,
+            region: place.text("region", &row.region)?,
+            city: row.city,
+            country: row.country,
+        })
+    }
+}
+
+/// Registers a PoP (or gives an existing one a new token, whatever became of the old one) and answers the
+/// random 256-bit secret in hexadecimal. `Error::NotUnique` where the code is taken in another region.
+pub async fn create(op: &mut Operator, pepper: &Pepper, pop: NewPop) -> Result<(Pop, String), Error> {
+    let mut bytes = [0; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    let secret = hex(&bytes);
+    // Numbers are given one after another: one registration at a time. Reading goes on meanwhile.
+    op.conn().execute("lock table pop in share row exclusive mode").await?;
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        insert into pop as p (pop_no, code, region, city, country, secret_digest)
+        select coalesce(max(pop_no) + 1, 0), $1, $2, $3, $4, $5 from pop
+        on conflict (code) do update
+        set city = excluded.city, country = excluded.country, secret_digest = excluded.secret_digest, revoked_on = null
+        where p.region = excluded.region
+        returning pop_no, code, region, city, country
+        "#,
+        pop.code.as_str(),
+        pop.region.code(),
+        pop.city,
+        pop.country,
+        &pepper.digest(&secret),
+    )
+    .fetch_optional(op.conn())
+    .await?
+    .ok_or(Error::NotUnique { field: "code" })?;
+    Ok((row.try_into()?, secret))
+}
+
+/// Every PoP, revoked ones included, in the order of their numbers.
 pub async fn list(op: &mut Operator) -> Result<Vec<RegisteredPop>, Error> {
-    unimplemented!("{op:?}")
+    let rows = sqlx::query!(
+        r#"
+        select pop_no, code, region, city, country, created_on as "created_on: jiff_sqlx::Timestamp",
+            revoked_on as "revoked_on: jiff_sqlx::Timestamp", connected, last_round_at as "last_round_at: jiff_sqlx::Timestamp",
+            version, checks
+        from pop
+        order by pop_no
+        "#
+    )
+    .fetch_all(op.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let pop = Row { pop_no: row.pop_no, code: row.code, region: row.region, city: row.city, country: row.country };
+            Ok(RegisteredPop {
+                pop: pop.try_into()?,
+                created_on: row.created_on.to_jiff(),
+                revoked_on: row.revoked_on.map(jiff_sqlx::Timestamp::to_jiff),
+                connected: row.connected,
+                last_round_at: row.last_round_at.map(jiff_sqlx::Timestamp::to_jiff),
+                version: row.version,
+                checks: row.checks.map(row::count),
+            })
+        })
+        .collect()
 }
 
 /// `false`: no such PoP, or already revoked.
 pub async fn revoke(op: &mut Operator, code: &PopCode) -> Result<bool, Error> {
-    unimplemented!("{op:?}{code}")
+    let revoked = sqlx::query!("update pop set revoked_on = clock_timestamp() where code = $1 and revoked_on is null", code.as_str())
+        .execute(op.conn())
+        .await?;
+    Ok(revoked.rows_affected() > 0)
 }
 
 /// The PoP that a secret speaks for; `None` for an unknown or revoked one. Compared in constant time.
 pub async fn authenticate(db: &Db, pepper: &Pepper, secret: &str) -> Result<Option<Pop>, Error> {
-    unimplemented!("{db:?}{pepper:?}{secret}")
+    // Found by its digest: who does not know the pepper cannot steer that search.
+    let digest = pepper.digest(secret);
+    let found = sqlx::query!(
+        "select pop_no, code, region, city, country, secret_digest from pop where secret_digest = $1 and revoked_on is null",
+        &digest
+    )
+    .fetch_optional(db.auth())
+    .await?;
+    let Some(found) = found.filter(|found| bool::from(digest.ct_eq(found.secret_digest.as_slice()))) else { return Ok(None) };
+    let pop = Row { pop_no: found.pop_no, code: found.code, region: found.region, city: found.city, country: found.country };
+    Ok(Some(pop.try_into()?))
 }
 
-/// Every PoP ever registered, for the names in evidence; `registered` tells the present ones.
+/// Every PoP ever registered, for the names in evidence.
 pub async fn pops(db: &mut Tenant) -> Result<Vec<Pop>, Error> {
-    unimplemented!("{db:?}")
+    sqlx::query_as!(Row, "select pop_no, code, region, city, country from pop order by pop_no")
+        .fetch_all(db.conn())
+        .await?
+        .into_iter()
+        .map(TryInto::try_into)
+        .collect()
+}
+
+/// The present PoPs: those with an unrevoked token, in the order of their numbers.
+pub(crate) async fn registered(conn: &mut PgConnection) -> Result<Vec<Pop>, Error> {
+    sqlx::query_as!(Row, "select pop_no, code, region, city, country from pop where revoked_on is null order by pop_no")
+        .fetch_all(conn)
+        .await?
+        .into_iter()
+        .map(TryInto::try_into)
+        .collect()
+}
+
+/// The present PoPs, as a tenant may know them: for the answer that a chosen region has no workers.
+pub async fn registered_pops(db: &mut Tenant) -> Result<Vec<Pop>, Error> {
+    registered(db.conn()).await
 }
 
 /// What the gateway saw of a PoP. Written when a session starts or ends, and once a round.
 pub async fn saw(db: &Db, pop: PopNo, connected: bool, version: &str, checks: u32) -> Result<(), Error> {
-    unimplemented!("{db:?}{pop:?}{connected}{version}{checks}")
+    sqlx::query!(
+        r#"
+        update pop
+        set connected = $2, version = $3, checks = $4,
+            last_round_at = case when $2 then clock_timestamp() else last_round_at end
+        where pop_no = $1
+        "#,
+        pop.0.cast_signed(),
+        connected,
+        version,
+        i64::from(checks)
+    )
+    .execute(db.operator_pool())
+    .await?;
+    Ok(())
 }

@@ -1,0 +1,427 @@
+//! The in-memory twin of the verdict path: for simulations and for tests of the loops, held to the
+//! same contract suite as Postgres. Whether a verdict may be published is `core`'s rule here, and the
+//! SQL's there. It can refuse a commit or lose its answer on demand.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quorate_core::bucket::Bucket;
+use quorate_core::event::EventBody;
+use quorate_core::evidence::PackedVotes;
+use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId, ReplicaId};
+use quorate_core::monitor::MonitorSettings;
+use quorate_core::pool::{OriginHealth, Pool, pool_state};
+use quorate_core::pop::{Pop, PopNo};
+use quorate_core::quorum::{Fence, Guards, may_commit};
+use quorate_core::region::Region;
+use quorate_core::time::{Clock, SystemClock};
+use quorate_core::vote::{Published, Verdict};
+use tokio::time::Instant;
+
+use super::columns::Columns;
+use super::{
+    BucketConfig, CommitError, Committed, Member, Ownership, PoolConfig, PublishedCheck, QuorumNotice, Replica, Tick, VerdictStore, VoteRow,
+};
+use crate::error::Error;
+
+/// What becomes of a commit, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The database answers with an error; nothing is written.
+    Refuse,
+    /// Written, and the answer is lost.
+    LoseAnswerWritten,
+    /// Not written, and the answer is lost.
+    LoseAnswerUnwritten,
+}
+
+/// An event as recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedEvent {
+    pub id: u64,
+    pub occurred_at: Timestamp,
+    pub bucket: Bucket,
+    pub account_id: AccountId,
+    pub pool_id: PoolId,
+    pub check_id: Option<CheckId>,
+    pub verdict_seq: Option<u64>,
+    pub body: EventBody,
+}
+
+/// The verdict path in memory. Clones share one store. Heartbeats age by tokio's clock.
+#[derive(Clone)]
+pub struct MemoryVerdicts {
+    state: Arc<Mutex<State>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for MemoryVerdicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryVerdicts(..)")
+    }
+}
+
+struct MemberRow {
+    url: String,
+    sessions: u32,
+    heartbeat_at: Instant,
+}
+
+#[derive(Default)]
+struct BucketRow {
+    owner: Option<ReplicaId>,
+    epoch: u64,
+    config_seq: u64,
+    seats: Vec<(Region, Vec<PopNo>)>,
+}
+
+#[derive(Default)]
+struct State {
+    members: BTreeMap<ReplicaId, MemberRow>,
+    buckets: BTreeMap<Bucket, BucketRow>,
+    pops: Vec<Pop>,
+    monitors: HashMap<MonitorId, MonitorSettings>,
+    pools: Vec<PoolConfig>,
+    events: Vec<RecordedEvent>,
+    votes: HashMap<CheckId, PackedVotes>,
+    notices: Vec<QuorumNotice>,
+    faults: VecDeque<Fault>,
+}
+
+impl Default for MemoryVerdicts {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemClock))
+    }
+}
+
+impl MemoryVerdicts {
+    /// `clock` dates events and notices.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let buckets = Bucket::all().map(|bucket| (bucket, BucketRow { config_seq: 1, ..BucketRow::default() })).collect();
+        Self { state: Arc::new(Mutex::new(State { buckets, ..State::default() })), clock }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nobody panics between two writes that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What becomes of the next commit that has no fault yet; faults queue up.
+    pub fn fail_next_commit(&self, fault: Fault) {
+        self.state().faults.push_back(fault);
+    }
+
+    /// Registers a PoP, or replaces the one of its number.
+    pub fn register_pop(&self, pop: Pop) {
+        let mut state = self.state();
+        state.pops.retain(|other| other.no != pop.no);
+        state.pops.push(pop);
+        state.pops.sort_by_key(|pop| pop.no);
+    }
+
+    pub fn revoke_pop(&self, no: PopNo) {
+        self.state().pops.retain(|pop| pop.no != no);
+    }
+
+    /// Writes the settings of a monitor, without new generations: see [`put_pool`](Self::put_pool).
+    pub fn put_monitor(&self, id: MonitorId, settings: MonitorSettings) {
+        self.state().monitors.insert(id, settings);
+    }
+
+    /// Writes a pool as configured, generations included, and bumps its bucket's `config_seq`. Kept checks keep
+    /// their verdicts, new ones start unknown.
+    pub fn put_pool(&self, pool: Pool) {
+        let mut state = self.state();
+        let old = state.pools.iter().position(|config| config.pool.id == pool.id).map(|index| state.pools.remove(index));
+        let checks: Vec<PublishedCheck> = pool
+            .origins
+            .iter()
+            .map(|origin| {
+                let held = old.iter().flat_map(|config| &config.checks).find(|check| check.check_id == origin.check_id);
+                let unknown = PublishedCheck {
+                    check_id: origin.check_id,
+                    config_gen: origin.config_gen,
+                    verdict: Published::Unknown,
+                    verdict_seq: 0,
+                    reason: None,
+                    response_code: None,
+                };
+                PublishedCheck { config_gen: origin.config_gen, ..held.copied().unwrap_or(unknown) }
+            })
+            .collect();
+        let health: Vec<OriginHealth> = pool
+            .origins
+            .iter()
+            .map(|origin| OriginHealth { enabled: origin.settings.enabled, verdict: Published::Unknown, down_in_a_region: false })
+            .collect();
+        let settings = &pool.settings;
+        let first = pool_state(settings.enabled, settings.monitor.is_some(), settings.minimum_origins, &health);
+        let bucket = Bucket::of(pool.id);
+        let config = PoolConfig {
+            monitor: None,
+            state: old.as_ref().map_or(first, |config| config.state),
+            state_seq: old.as_ref().map_or(0, |config| config.state_seq),
+            quorum_lost_since: old.as_ref().and_then(|config| config.quorum_lost_since),
+            checks,
+            pool,
+        };
+        state.pools.push(config);
+        state.forget_votes();
+        state.bucket(bucket).config_seq += 1;
+    }
+
+    pub fn remove_pool(&self, id: PoolId) {
+        let mut state = self.state();
+        state.pools.retain(|config| config.pool.id != id);
+        state.forget_votes();
+        state.bucket(Bucket::of(id)).config_seq += 1;
+    }
+
+    /// All events in the order of their ids.
+    pub fn events(&self) -> Vec<RecordedEvent> {
+        self.state().events.clone()
+    }
+
+    pub fn votes_of(&self, check: CheckId) -> Option<PackedVotes> {
+        self.state().votes.get(&check).cloned()
+    }
+
+    /// Losses and returns of quorum, in order.
+    pub fn quorum_notices(&self) -> Vec<QuorumNotice> {
+        self.state().notices.clone()
+    }
+}
+
+impl State {
+    fn bucket(&mut self, bucket: Bucket) -> &mut BucketRow {
+        self.buckets.entry(bucket).or_default()
+    }
+
+    /// The votes of checks that are gone.
+    fn forget_votes(&mut self) {
+        let Self { pools, votes, .. } = self;
+        votes.retain(|id, _| pools.iter().flat_map(|config| &config.checks).any(|check| check.check_id == *id));
+    }
+
+    fn is_alive(&self, replica: ReplicaId, dead_after: Duration) -> bool {
+        self.members.get(&replica).is_some_and(|member| member.heartbeat_at.elapsed() < dead_after)
+    }
+
+    fn stored_fence(&self, bucket: Bucket, replica: ReplicaId) -> Option<Fence> {
+        let row = self.buckets.get(&bucket)?;
+        (row.owner == Some(replica)).then_some(Fence { epoch: row.epoch, config_seq: row.config_seq })
+    }
+
+    /// Whether the whole tick may be published.
+    fn judge(&self, tick: &Tick) -> Result<(), CommitError> {
+        let stored = self.stored_fence(tick.bucket, tick.replica).ok_or(CommitError::Fenced)?;
+        let may = |published, verdict| may_commit(Guards::ALL, tick.fence, stored, published, verdict);
+        // The fence alone: what is said of an unknown check is a change.
+        if !may(Published::Unknown, Verdict::Up) {
+            return Err(CommitError::Fenced);
+        }
+        let mut seen = Vec::with_capacity(tick.checks.len());
+        for change in &tick.checks {
+            let check = self.check(tick.bucket, change.account_id, change.check_id).ok_or(CommitError::Stale)?;
+            let expected = check.config_gen == change.config_gen && check.verdict_seq == change.expected_seq;
+            if !expected || !may(check.verdict, change.verdict) || seen.contains(&change.check_id) {
+                return Err(CommitError::Stale);
+            }
+            seen.push(change.check_id);
+        }
+        for change in &tick.pools {
+            let config = self.pool(tick.bucket, change.account_id, change.pool_id).ok_or(CommitError::Stale)?;
+            if config.state_seq != change.expected_seq || config.state == change.state {
+                return Err(CommitError::Stale);
+            }
+        }
+        Ok(())
+    }
+
+    fn pool(&self, bucket: Bucket, account: AccountId, id: PoolId) -> Option<&PoolConfig> {
+        let is_it = |config: &&PoolConfig| config.pool.id == id && config.pool.account_id == account && Bucket::of(id) == bucket;
+        self.pools.iter().find(is_it)
+    }
+
+    fn check(&self, bucket: Bucket, account: AccountId, id: CheckId) -> Option<&PublishedCheck> {
+        let pools = self.pools.iter().filter(|config| config.pool.account_id == account && Bucket::of(config.pool.id) == bucket);
+        pools.flat_map(|config| &config.checks).find(|check| check.check_id == id)
+    }
+
+    fn write(&mut self, tick: &Tick, occurred_at: Timestamp) -> Committed {
+        for change in &tick.checks {
+            let mut checks = self.pools.iter_mut().flat_map(|config| &mut config.checks);
+            if let Some(check) = checks.find(|check| check.check_id == change.check_id) {
+                check.verdict = change.verdict.into();
+                check.verdict_seq += 1;
+                check.reason = change.reason;
+                check.response_code = change.response_code;
+            }
+        }
+        for change in &tick.pools {
+            if let Some(config) = self.pools.iter_mut().find(|config| config.pool.id == change.pool_id) {
+                config.state = change.state;
+                config.state_seq += 1;
+            }
+        }
+        let mut event_ids = Vec::with_capacity(tick.events.len());
+        for event in &tick.events {
+            let id = self.events.last().map_or(1, |last| last.id + 1);
+            event_ids.push(id);
+            let change = event.check_id.and_then(|id| tick.checks.iter().find(|change| change.check_id == id));
+            self.events.push(RecordedEvent {
+                id,
+                occurred_at,
+                bucket: tick.bucket,
+                account_id: event.account_id,
+                pool_id: event.pool_id,
+                check_id: event.check_id,
+                verdict_seq: change.map(|change| change.expected_seq + 1),
+                body: event.body.clone(),
+            });
+        }
+        Committed { event_ids, occurred_at }
+    }
+}
+
+/// As the driver tells of a connection that broke.
+fn broken() -> Error {
+    Error::Database(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))
+}
+
+impl VerdictStore for MemoryVerdicts {
+    async fn heartbeat(&self, me: &Replica, sessions: u32, dead_after: Duration) -> Result<Vec<Member>, Error> {
+        let mut state = self.state();
+        state.members.insert(me.id, MemberRow { url: me.url.clone(), sessions, heartbeat_at: Instant::now() });
+        let member = |(id, row): (&ReplicaId, &MemberRow)| Member {
+            id: *id,
+            url: row.url.clone(),
+            alive: *id == me.id || row.heartbeat_at.elapsed() < dead_after,
+            sessions: row.sessions,
+        };
+        Ok(state.members.iter().map(member).collect())
+    }
+
+    async fn leave(&self, me: ReplicaId) -> Result<(), Error> {
+        let mut state = self.state();
+        state.members.remove(&me);
+        for row in state.buckets.values_mut().filter(|row| row.owner == Some(me)) {
+            row.owner = None;
+            row.epoch += 1;
+        }
+        Ok(())
+    }
+
+    async fn ownerships(&self) -> Result<Vec<Ownership>, Error> {
+        let state = self.state();
+        let ownership = |(bucket, row): (&Bucket, &BucketRow)| Ownership {
+            bucket: *bucket,
+            owner: row.owner,
+            fence: Fence { epoch: row.epoch, config_seq: row.config_seq },
+        };
+        Ok(state.buckets.iter().map(ownership).collect())
+    }
+
+    async fn claim(&self, me: ReplicaId, buckets: &[Bucket], dead_after: Duration) -> Result<Vec<Ownership>, Error> {
+        let mut state = self.state();
+        let mut wanted = buckets.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut taken = Vec::new();
+        for bucket in wanted {
+            let owner = state.buckets.get(&bucket).and_then(|row| row.owner);
+            if owner.is_some_and(|owner| state.is_alive(owner, dead_after)) {
+                continue;
+            }
+            let row = state.bucket(bucket);
+            row.owner = Some(me);
+            row.epoch += 1;
+            taken.push(Ownership { bucket, owner: row.owner, fence: Fence { epoch: row.epoch, config_seq: row.config_seq } });
+        }
+        Ok(taken)
+    }
+
+    async fn hand_over(&self, me: ReplicaId, to: Option<ReplicaId>, buckets: &[Bucket]) -> Result<(), Error> {
+        let mut state = self.state();
+        for (_, row) in state.buckets.iter_mut().filter(|(bucket, row)| buckets.contains(bucket) && row.owner == Some(me)) {
+            row.owner = to;
+            row.epoch += 1;
+        }
+        Ok(())
+    }
+
+    async fn registered_pops(&self) -> Result<Vec<Pop>, Error> {
+        Ok(self.state().pops.clone())
+    }
+
+    async fn load(&self, buckets: &[Bucket]) -> Result<Vec<BucketConfig>, Error> {
+        let state = self.state();
+        let config = |bucket: &Bucket| {
+            let row = state.buckets.get(bucket)?;
+            let mut seats = row.seats.clone();
+            seats.sort_unstable_by_key(|(region, _)| *region);
+            let pools = state.pools.iter().filter(|config| Bucket::of(config.pool.id) == *bucket);
+            let with_monitor = |config: &PoolConfig| PoolConfig {
+                monitor: config.pool.settings.monitor.and_then(|id| state.monitors.get(&id).cloned()),
+                ..config.clone()
+            };
+            Some(BucketConfig { bucket: *bucket, config_seq: row.config_seq, seats, pools: pools.map(with_monitor).collect() })
+        };
+        Ok(buckets.iter().filter_map(config).collect())
+    }
+
+    async fn seat(&self, me: ReplicaId, bucket: Bucket, fence: Fence, seats: &[(Region, Vec<PopNo>)]) -> Result<u64, CommitError> {
+        let mut state = self.state();
+        if state.stored_fence(bucket, me) != Some(fence) {
+            return Err(CommitError::Fenced);
+        }
+        let row = state.bucket(bucket);
+        row.seats = seats.to_vec();
+        row.config_seq += 1;
+        Ok(row.config_seq)
+    }
+
+    async fn commit(&self, tick: &Tick) -> Result<Committed, CommitError> {
+        let occurred_at = self.clock.now();
+        let mut state = self.state();
+        let fault = state.faults.pop_front();
+        match fault {
+            Some(Fault::Refuse) => return Err(CommitError::Refused(broken())),
+            Some(Fault::LoseAnswerUnwritten) => return Err(CommitError::Unknown(broken())),
+            Some(Fault::LoseAnswerWritten) | None => {}
+        }
+        // As a row that cannot be: the same answer as from Postgres.
+        Columns::of(tick).map_err(CommitError::Refused)?;
+        state.judge(tick)?;
+        let committed = state.write(tick, occurred_at);
+        if fault.is_some() { Err(CommitError::Unknown(broken())) } else { Ok(committed) }
+    }
+
+    async fn save_votes(&self, rows: &[VoteRow]) -> Result<(), Error> {
+        let mut state = self.state();
+        for row in rows {
+            if state.check(row.bucket, row.account_id, row.check_id).is_some() {
+                state.votes.insert(row.check_id, row.votes.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn note_quorum(&self, notice: QuorumNotice) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let is_it = |config: &&mut PoolConfig| {
+            config.pool.id == notice.pool_id && config.pool.account_id == notice.account_id && Bucket::of(notice.pool_id) == notice.bucket
+        };
+        let Some(config) = state.pools.iter_mut().find(is_it) else { return Ok(false) };
+        if config.quorum_lost_since.is_some() == notice.lost {
+            return Ok(false);
+        }
+        config.quorum_lost_since = notice.lost.then_some(now);
+        state.notices.push(notice);
+        Ok(true)
+    }
+}
