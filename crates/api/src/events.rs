@@ -1,0 +1,63 @@
+//! `/user/load_balancing_analytics/events`: verdicts that changed, with the evidence as it stood.
+
+use jiff::Timestamp;
+use quorate_core::event::{EventOrigin, EventPool};
+use quorate_store::Tenant;
+use quorate_store::events::{self, Event, EventFilter};
+use serde::Serialize;
+
+use crate::answer::Answer;
+use crate::auth::{Caller, InAccount, Read};
+use crate::envelope::Time;
+use crate::error::ApiError;
+use crate::extract::Params;
+use crate::page::{PER_PAGE_MAX, Page};
+
+/// A change of one origin's verdict, or of a pool's state by configuration.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventItem {
+    /// Unique, below 2^53, increasing with time.
+    id: u64,
+    timestamp: Time,
+    pool: EventPool,
+    /// All origins of the pool in order; `changed` on at most one, which carries its evidence.
+    origins: Vec<EventOrigin>,
+}
+
+impl From<Event> for EventItem {
+    fn from(event: Event) -> Self {
+        Self { id: event.id, timestamp: Time(event.occurred_at), pool: event.body.pool, origins: event.body.origins }
+    }
+}
+
+/// The seven filters. An absent one filters nothing.
+fn filter(params: &Params) -> Result<EventFilter, ApiError> {
+    let time = |name| params.parsed::<Timestamp>(name, "an RFC 3339 time such as 2026-01-01T00:00:00Z");
+    let flag = |name| params.parsed::<bool>(name, "true or false");
+    Ok(EventFilter {
+        since: time("since")?,
+        until: time("until")?,
+        pool_id: params.parsed("pool_id", "an identifier of 32 lower-case hexadecimal characters")?,
+        pool_name: params.text("pool_name").map(str::to_owned),
+        pool_healthy: flag("pool_healthy")?,
+        origin_name: params.text("origin_name").map(str::to_owned),
+        origin_healthy: flag("origin_healthy")?,
+    })
+}
+
+/// Every account that the token reads.
+pub(crate) async fn of_token(caller: Caller, params: Params, page: Page) -> Answer<Vec<EventItem>> {
+    list(caller.begin().await?, &params, page).await
+}
+
+/// One account.
+pub(crate) async fn of_account(place: InAccount<Read>, params: Params, page: Page) -> Answer<Vec<EventItem>> {
+    list(place.begin().await?, &params, page).await
+}
+
+async fn list(mut db: Tenant, params: &Params, page: Page) -> Answer<Vec<EventItem>> {
+    let per_page = page.per_page.unwrap_or(PER_PAGE_MAX);
+    let limit = u32::try_from(per_page).expect("a page has at most a thousand items");
+    let (found, total) = events::list(&mut db, &filter(params)?, (page.page - 1) * per_page, limit).await?;
+    Ok(page.told(found.into_iter().map(EventItem::from).collect(), per_page, total))
+}

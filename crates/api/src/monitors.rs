@@ -1,0 +1,191 @@
+//! `/accounts/{account_id}/load_balancers/monitors`: what to ask of origins.
+
+use std::collections::BTreeMap;
+
+use quorate_core::ids::MonitorId;
+use quorate_core::monitor::{CONSECUTIVE, INTERVAL_MAX_S, Monitor, MonitorSettings, RETRIES, TIMEOUT_S};
+use quorate_store::monitors;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::accounts::{enabled, limits};
+use crate::answer::{Answer, Deleted};
+use crate::auth::{Edit, InAccount, Read};
+use crate::body::{self, Bad, Fields, Object, flag, integer, list_of, map_of, parsed, text};
+use crate::envelope::{Envelope, Time};
+use crate::error::ApiError;
+use crate::extract::{Body, Id};
+use crate::page::Page;
+
+const NOT_FOUND: ApiError = ApiError::NotFound { resource: "monitor" };
+
+/// A monitor, as every answer gives it. Fields that mean nothing for its type are there with their defaults.
+#[derive(Debug, Serialize)]
+pub(crate) struct MonitorBody {
+    id: MonitorId,
+    created_on: Time,
+    modified_on: Time,
+    /// `http`, `https`, `tcp`, `udp_icmp`, `icmp_ping` or `smtp`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// At most 1,024 characters.
+    description: String,
+    /// `GET`, `HEAD`, `OPTIONS` or `POST`; `connection_established` for TCP; empty for other types.
+    method: String,
+    path: String,
+    /// Request headers: name to values. Absent where there are none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    header: BTreeMap<String, Vec<String>>,
+    /// 0: the origin's, else the protocol's.
+    port: u16,
+    /// Seconds, 1 to 60.
+    timeout: u16,
+    /// Immediate and for timeouts only, 0 to 5.
+    retries: u8,
+    /// Seconds, from the account's minimum to 3,600.
+    interval: u16,
+    /// Passes in a row that turn a PoP's vote up; 0 to 100, 0 and 1 are the same.
+    consecutive_up: u8,
+    /// Failures in a row that turn a PoP's vote down; 0 to 100, 0 and 1 are the same.
+    consecutive_down: u8,
+    /// Codes (`200`), classes (`2xx`) and ranges (`200-299`), separated by commas; empty means 200.
+    expected_codes: String,
+    /// Looked for in the first 10,240 bytes of the answer's body, ignoring case; empty: not looked for.
+    expected_body: String,
+    follow_redirects: bool,
+    /// HTTPS: certificates are not verified.
+    allow_insecure: bool,
+    /// Stored, not executed.
+    probe_zone: String,
+}
+
+impl From<Monitor> for MonitorBody {
+    fn from(monitor: Monitor) -> Self {
+        let Monitor { id, account_id: _, settings, created_on, modified_on } = monitor;
+        Self {
+            id,
+            created_on: Time(created_on),
+            modified_on: Time(modified_on),
+            kind: settings.kind.name(),
+            description: settings.description,
+            method: settings.method,
+            path: settings.path,
+            header: settings.header,
+            port: settings.port,
+            timeout: settings.timeout,
+            retries: settings.retries,
+            interval: settings.interval,
+            consecutive_up: settings.consecutive_up,
+            consecutive_down: settings.consecutive_down,
+            expected_codes: settings.expected_codes,
+            expected_body: settings.expected_body,
+            follow_redirects: settings.follow_redirects,
+            allow_insecure: settings.allow_insecure,
+            probe_zone: settings.probe_zone,
+        }
+    }
+}
+
+/// The settings that a body asks for; `stored` under a PATCH.
+fn settings(object: Object, stored: Option<&MonitorSettings>, minimum_interval: u16) -> Result<MonitorSettings, ApiError> {
+    let read = |fields: &mut Fields<'_>| {
+        let kind = fields.read("type", stored.map_or_else(Default::default, |stored| stored.kind), parsed);
+        let fresh = MonitorSettings::of_kind(kind);
+        let mut base = stored.cloned().unwrap_or_else(|| fresh.clone());
+        // A PATCH from one type to another takes the new type's defaults for what only had the old one's.
+        if base.kind.default_method() != kind.default_method() {
+            base.method.clone_from(&fresh.method);
+        }
+        if base.kind.default_expected_codes() != kind.default_expected_codes() {
+            base.expected_codes.clone_from(&fresh.expected_codes);
+        }
+        let settings = MonitorSettings {
+            kind,
+            description: fields.read("description", base.description, text),
+            method: fields.read("method", base.method, unless_empty(&fresh.method)),
+            path: fields.read("path", base.path, unless_empty(if kind.is_http() { "/" } else { "" })),
+            header: fields.optional("header", Some(base.header), map_of(list_of(text))).unwrap_or_default(),
+            port: fields.optional("port", Some(base.port), integer(0..=u16::MAX)).unwrap_or_default(),
+            timeout: fields.read("timeout", base.timeout, integer(TIMEOUT_S)),
+            retries: fields.read("retries", base.retries, integer(RETRIES)),
+            interval: fields.read("interval", base.interval, interval(minimum_interval)),
+            consecutive_up: fields.read("consecutive_up", base.consecutive_up, integer(CONSECUTIVE)),
+            consecutive_down: fields.read("consecutive_down", base.consecutive_down, integer(CONSECUTIVE)),
+            expected_codes: fields.read("expected_codes", base.expected_codes, text),
+            expected_body: fields.read("expected_body", base.expected_body, text),
+            follow_redirects: fields.read("follow_redirects", base.follow_redirects, flag),
+            allow_insecure: fields.read("allow_insecure", base.allow_insecure, flag),
+            probe_zone: fields.read("probe_zone", base.probe_zone, text),
+        };
+        fields.read_only(&["id", "created_on", "modified_on"]);
+        settings
+    };
+    body::read(object, read, MonitorSettings::problems)
+}
+
+/// A text, of which the empty one stands for the default.
+fn unless_empty(default: &str) -> impl Fn(&str, &Value) -> Result<String, Bad> {
+    move |label, value| text(label, value).map(|text| if text.is_empty() { default.to_owned() } else { text })
+}
+
+/// Clients know this message, so it has its own form.
+fn interval(minimum: u16) -> impl Fn(&str, &Value) -> Result<u16, Bad> {
+    move |label, value| {
+        let refused = || Bad::new(format!("interval is not in range [{minimum}, {INTERVAL_MAX_S}]"));
+        let number: i64 = integer(i64::MIN..=i64::MAX)(label, value).map_err(|_| refused())?;
+        u16::try_from(number).ok().filter(|seconds| (minimum..=INTERVAL_MAX_S).contains(seconds)).ok_or_else(refused)
+    }
+}
+
+pub(crate) async fn list(place: InAccount<Read>, page: Page) -> Answer<Vec<MonitorBody>> {
+    let mut db = place.begin().await?;
+    let found = monitors::list(&mut db, place.account).await?;
+    Ok(page.cut(found.into_iter().map(MonitorBody::from).collect()))
+}
+
+pub(crate) async fn create(place: InAccount<Edit>, body: Body) -> Answer<MonitorBody> {
+    let mut db = place.begin().await?;
+    let account = enabled(&mut db, place.account).await?;
+    let settings = settings(body.object()?, None, account.limits.minimum_monitor_interval)?;
+    let monitor = monitors::create(&mut db, place.account, &settings).await?;
+    db.commit().await?;
+    Ok(Envelope::of(monitor.into()))
+}
+
+pub(crate) async fn show(place: InAccount<Read>, Id(id): Id<MonitorId>) -> Answer<MonitorBody> {
+    let mut db = place.begin().await?;
+    let monitor = monitors::find(&mut db, place.account, id).await?.ok_or(NOT_FOUND)?;
+    Ok(Envelope::of(monitor.into()))
+}
+
+pub(crate) async fn replace(place: InAccount<Edit>, id: Id<MonitorId>, body: Body) -> Answer<MonitorBody> {
+    write(place, id, body, |_| None).await
+}
+
+pub(crate) async fn patch(place: InAccount<Edit>, id: Id<MonitorId>, body: Body) -> Answer<MonitorBody> {
+    write(place, id, body, |stored| Some(&stored.settings)).await
+}
+
+async fn write(
+    place: InAccount<Edit>,
+    Id(id): Id<MonitorId>,
+    body: Body,
+    base: impl Fn(&Monitor) -> Option<&MonitorSettings>,
+) -> Answer<MonitorBody> {
+    let mut db = place.begin().await?;
+    let stored = monitors::find_for_update(&mut db, place.account, id).await?.ok_or(NOT_FOUND)?;
+    let limits = limits(&mut db, place.account).await?;
+    let settings = settings(body.object()?, base(&stored), limits.minimum_monitor_interval)?;
+    let monitor = monitors::replace(&mut db, place.account, id, &settings).await?.ok_or(NOT_FOUND)?;
+    db.commit().await?;
+    Ok(Envelope::of(monitor.into()))
+}
+
+pub(crate) async fn delete(place: InAccount<Edit>, Id(id): Id<MonitorId>) -> Answer<Deleted<MonitorId>> {
+    let mut db = place.begin().await?;
+    if !monitors::delete(&mut db, place.account, id).await? {
+        return Err(NOT_FOUND);
+    }
+    db.commit().await?;
+    Ok(Envelope::of(Deleted { id }))
+}

@@ -1,0 +1,109 @@
+//! `/accounts/{account_id}/load_balancers/pools`: origins that answer together.
+
+mod health;
+mod quorum;
+mod wire;
+
+use quorate_core::electorate::CheckRegions;
+use quorate_core::ids::{AccountId, MonitorId, PoolId};
+use quorate_core::pool::{Pool, PoolSettings};
+use quorate_core::region::Region;
+use quorate_core::validate::PoolRules;
+use quorate_store::accounts::Limits;
+use quorate_store::{Tenant, pools, worker_tokens, zones};
+
+use crate::accounts::{enabled, limits};
+use crate::answer::{Answer, Deleted};
+use crate::auth::{Edit, InAccount, Read};
+use crate::body::Object;
+use crate::envelope::Envelope;
+use crate::error::ApiError;
+use crate::extract::{Body, Id, Params};
+use crate::page::Page;
+use wire::PoolBody;
+
+pub(crate) use health::show as health;
+pub(crate) use quorum::show as quorum;
+
+const NOT_FOUND: ApiError = ApiError::NotFound { resource: "pool" };
+
+/// Code of the remark that a chosen region has no workers.
+const NO_WORKERS: u32 = 1100;
+
+pub(crate) async fn list(place: InAccount<Read>, params: Params, page: Page) -> Answer<Vec<PoolBody>> {
+    let monitor: Option<MonitorId> = params.parsed("monitor", "an identifier of 32 lower-case hexadecimal characters")?;
+    let mut db = place.begin().await?;
+    let found = pools::list(&mut db, place.account, monitor).await?;
+    Ok(page.cut(found.into_iter().map(PoolBody::from).collect()))
+}
+
+pub(crate) async fn create(place: InAccount<Edit>, body: Body) -> Answer<PoolBody> {
+    let mut db = place.begin().await?;
+    let account = enabled(&mut db, place.account).await?;
+    let settings = settings(&mut db, place.account, account.limits, body.object()?, None).await?;
+    let pool = pools::create(&mut db, place.account, &settings).await?;
+    written(db, pool).await
+}
+
+pub(crate) async fn show(place: InAccount<Read>, Id(id): Id<PoolId>) -> Answer<PoolBody> {
+    let mut db = place.begin().await?;
+    let pool = pools::find(&mut db, place.account, id).await?.ok_or(NOT_FOUND)?;
+    Ok(Envelope::of(pool.into()))
+}
+
+pub(crate) async fn replace(place: InAccount<Edit>, id: Id<PoolId>, body: Body) -> Answer<PoolBody> {
+    write(place, id, body, |_| None).await
+}
+
+pub(crate) async fn patch(place: InAccount<Edit>, id: Id<PoolId>, body: Body) -> Answer<PoolBody> {
+    write(place, id, body, |stored| Some(&stored.settings)).await
+}
+
+async fn write(place: InAccount<Edit>, Id(id): Id<PoolId>, body: Body, base: impl Fn(&Pool) -> Option<&PoolSettings>) -> Answer<PoolBody> {
+    let mut db = place.begin().await?;
+    let stored = pools::find_for_update(&mut db, place.account, id).await?.ok_or(NOT_FOUND)?;
+    let limits = limits(&mut db, place.account).await?;
+    let settings = settings(&mut db, place.account, limits, body.object()?, base(&stored)).await?;
+    let pool = pools::replace(&mut db, place.account, id, &settings).await?.ok_or(NOT_FOUND)?;
+    written(db, pool).await
+}
+
+pub(crate) async fn delete(place: InAccount<Edit>, Id(id): Id<PoolId>) -> Answer<Deleted<PoolId>> {
+    let mut db = place.begin().await?;
+    if !pools::delete(&mut db, place.account, id).await? {
+        return Err(NOT_FOUND);
+    }
+    db.commit().await?;
+    Ok(Envelope::of(Deleted { id }))
+}
+
+/// The settings that a body asks for; `stored` under a PATCH.
+async fn settings(
+    db: &mut Tenant,
+    account: AccountId,
+    limits: Limits,
+    body: Object,
+    stored: Option<&PoolSettings>,
+) -> Result<PoolSettings, ApiError> {
+    let zones: Vec<String> = zones::list(db).await?.into_iter().filter(|zone| zone.account_id == account).map(|zone| zone.name).collect();
+    wire::read(body, stored, PoolRules { max_origins: limits.max_origins_per_pool, zones: &zones })
+}
+
+/// Commits, and answers with a remark where a chosen region has no workers.
+async fn written(mut db: Tenant, pool: Pool) -> Answer<PoolBody> {
+    let missing = regions_without_workers(&mut db, &pool.settings).await?;
+    db.commit().await?;
+    let answer = Envelope::of(pool.into());
+    if missing.is_empty() {
+        return Ok(answer);
+    }
+    let codes: Vec<&str> = missing.into_iter().map(Region::code).collect();
+    Ok(answer.saying(NO_WORKERS, format!("No workers are registered in {}: such a region counts and cannot vote.", codes.join(", "))))
+}
+
+async fn regions_without_workers(db: &mut Tenant, settings: &PoolSettings) -> Result<Vec<Region>, ApiError> {
+    let CheckRegions::Regions(mut chosen) = settings.check_regions.meaning() else { return Ok(Vec::new()) };
+    let registered = worker_tokens::registered_pops(db).await?;
+    chosen.retain(|region| registered.iter().all(|pop| pop.region != *region));
+    Ok(chosen)
+}

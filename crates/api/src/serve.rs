@@ -1,0 +1,128 @@
+//! The accept loop: bounded connections, a deadline for request heads, and an orderly end.
+
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Limits of a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeLimits {
+    /// Connections at once; further ones wait in the system's queue.
+    pub connections_max: usize,
+    /// From the first moment of a connection, and from the end of a request, to the end of the next request's head.
+    pub header_timeout: Duration,
+    /// Bytes of a request's head; at least 8,192.
+    pub header_bytes_max: usize,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams_max: u32,
+    /// After `stop`: how long requests that have begun may take.
+    pub drain: Duration,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1024,
+            header_timeout: Duration::from_secs(10),
+            header_bytes_max: 32 * 1024,
+            streams_max: 100,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Wait after the system refused a connection, as it does where files run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `router` until `stop`, then lets begun requests end, and cuts what is left after `limits.drain`.
+pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, stop: CancellationToken) {
+    let server = builder(limits);
+    let service = TowerToHyperService::new(router);
+    let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
+    let connections = std::sync::Arc::new(Semaphore::new(limits.connections_max));
+    loop {
+        let permit = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            permit = std::sync::Arc::clone(&connections).acquire_owned() => permit.expect("nobody closes the semaphore"),
+        };
+        let stream = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match stream {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (server, service, stop, cut) = (server.clone(), service.clone(), stop.clone(), cut.clone());
+        tracker.spawn(async move {
+            connection(&server, stream, service, &stop, &cut).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    tracker.close();
+    if tokio::time::timeout(limits.drain, tracker.wait()).await.is_err() {
+        cut.cancel();
+        tracker.wait().await;
+    }
+}
+
+fn builder(limits: ServeLimits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(limits.header_bytes_max.max(8192));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams_max)
+        .max_header_list_size(16 * 1024)
+        .max_pending_accept_reset_streams(10)
+        .max_local_error_reset_streams(Some(100))
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}
+
+async fn connection(
+    server: &auto::Builder<TokioExecutor>,
+    stream: TcpStream,
+    service: TowerToHyperService<Router>,
+    stop: &CancellationToken,
+    cut: &CancellationToken,
+) {
+    // Answers are small; waiting to fill packets only delays them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection ended at once");
+        return;
+    }
+    let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = cut.cancelled() => return,
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended with an error");
+                }
+                return;
+            }
+        }
+    }
+}
