@@ -172,3 +172,33 @@ pub(crate) fn random_hex() -> String {
     write!(text, "{:016x}", rand::rng().next_u64()).expect("a string takes text");
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_story_has_a_database_and_what_dead_ones_left_goes() {
+        let first = Database::create().await;
+        let second = Database::create().await;
+        assert_ne!(first.admin_url, second.admin_url);
+        // The service's login works on both, and the schema is there.
+        for database in [&first, &second] {
+            let mut session = database.service().await;
+            let buckets: String = scalar(&mut session, "select current_user::text").await;
+            assert_eq!(buckets, SERVICE_ROLE);
+            let rows: i64 = scalar(&mut database.admin().await, "select count(*) from account").await;
+            assert_eq!(rows, 0);
+        }
+        let abandoned = first.admin_url.clone();
+        drop(first);
+        // A session ends a moment after its socket; until then the next story leaves its database alone.
+        let claim = "the abandoned database is gone";
+        let gone = async || {
+            let _next = Database::create().await;
+            if PgConnection::connect(&abandoned).await.is_err() { Ok(()) } else { Err("still there".to_owned()) }
+        };
+        crate::until::until(claim, std::time::Duration::from_secs(20), gone).await;
+        second.admin().await;
+    }
+}

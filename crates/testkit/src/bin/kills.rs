@@ -8,9 +8,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use quorate_testkit::operator::every_second;
 use quorate_testkit::origins::{Behaviour, Contact, Origin};
 use quorate_testkit::postgres::scalar;
@@ -47,21 +47,21 @@ async fn main() {
     let kills: usize = argument.map_or(KILLS_DEFAULT, |text| text.parse().expect("the argument is a number of kills"));
     let defaults = std::env::var_os("KILLS_TENTH").is_none();
     let plan = if defaults { Plan::nine().default_timings() } else { Plan::nine() };
-    let world = Arc::new(plan.build().await);
+    let world = plan.build().await;
     let monitor = world.operator.creates_monitor(&every_second()).await;
 
     let (tell, seen) = watch::channel(Seen::new());
     let mut watching = JoinSet::new();
     watching.spawn(watch_events(world.database.admin().await, tell));
 
-    let mut lanes = JoinSet::new();
+    let mut lanes = Vec::new();
     for lane in 0..POOLS {
         let origin = world.origin().await;
         let pool = world.healthy_pool(&world.pool_of(&format!("lane-{lane}"), &monitor, &[&origin])).await;
         let count = kills / POOLS + usize::from(lane < kills % POOLS);
-        lanes.spawn(run_lane(Arc::clone(&world), pool, origin, seen.clone(), lane, count));
+        lanes.push(run_lane(&world, pool, origin, seen.clone(), lane, count));
     }
-    let results: Vec<Kill> = lanes.join_all().await.into_iter().flatten().collect();
+    let results: Vec<Kill> = join_all(lanes).await.into_iter().flatten().collect();
     watching.abort_all();
 
     println!("{}", report(&results));
@@ -71,7 +71,7 @@ async fn main() {
     println!("events told twice: {doubled}");
 }
 
-async fn run_lane(world: Arc<World>, pool: String, origin: Origin, seen: watch::Receiver<Seen>, lane: usize, kills: usize) -> Vec<Kill> {
+async fn run_lane(world: &World, pool: String, origin: Origin, seen: watch::Receiver<Seen>, lane: usize, kills: usize) -> Vec<Kill> {
     let mut random = StdRng::seed_from_u64(lane as u64);
     let mut results = Vec::with_capacity(kills);
     let mut events = 1;
@@ -84,7 +84,7 @@ async fn run_lane(world: Arc<World>, pool: String, origin: Origin, seen: watch::
         origin.behaves(Behaviour::Reset);
         events += 1;
         let committed = nth_event(&seen, &pool, events).await;
-        let decided = deciding(&world, &origin.contacts_after(before)).expect("an event follows from a majority of failing answers");
+        let decided = deciding(world, &origin.contacts_after(before)).expect("an event follows from a majority of failing answers");
         results.push(Kill { whole: committed - killed, own: committed.saturating_duration_since(decided) });
         origin.behaves(Behaviour::Healthy);
         events += 1;
