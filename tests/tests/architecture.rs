@@ -53,7 +53,7 @@ fn metadata() -> Metadata {
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
         .other_options(["--locked".to_owned()])
         .exec()
-        .unwrap()
+        .expect("cargo describes the workspace")
 }
 
 /// Each package of the workspace, and the names that its manifest depends on in any way.
@@ -117,7 +117,7 @@ fn the_core_cannot_do_io() {
 
 /// Names of all packages that `start` is built from on this machine, itself included.
 fn reached_from<'a>(metadata: &'a Metadata, start: &str) -> BTreeSet<&'a str> {
-    let resolve = metadata.resolve.as_ref().unwrap();
+    let resolve = metadata.resolve.as_ref().expect("it was resolved");
     let nodes: BTreeMap<&PackageId, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
     let mut open: Vec<&PackageId> =
         metadata.packages.iter().filter(|package| package.name.as_str() == start).map(|package| &package.id).collect();
