@@ -12,25 +12,52 @@ use sqlx::{Executor, PgConnection, Postgres, Transaction};
 use crate::error::Error;
 use crate::schema;
 
-/// Connections for API requests.
-const API_CONNECTIONS_MAX: u32 = 20;
-/// Connections for authentication: apart, so that slow requests do not lock everybody out.
-const AUTH_CONNECTIONS_MAX: u32 = 4;
-/// Connections of the control plane outside the verdict path: loads, votes, housekeeping, admin commands.
-const OPERATOR_CONNECTIONS_MAX: u32 = 4;
-/// Connections for verdict commits.
-const VERDICT_CONNECTIONS_MAX: u32 = 4;
-/// Connections for the heartbeat: its own, so that nothing else can cost ownership.
-const HEARTBEAT_CONNECTIONS_MAX: u32 = 1;
-
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-const AS_APP: &str = "set role quorate_app; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '60s'";
-const AS_AUTH: &str = "set role quorate_auth; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'";
-const AS_OPERATOR: &str = "set role quorate_control; set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s'";
-const AS_VERDICT: &str = "set role quorate_control; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'";
-const AS_LISTENER: &str = "set role quorate_control";
+/// A pool of connections for one purpose.
+struct Purpose {
+    name: &'static str,
+    connections_max: u32,
+    /// Whether a connection is asked if it lives before it is used. In the verdict path it is not: that
+    /// would be a round trip before each verdict, and an answer that does not come has its own meaning there.
+    tested: bool,
+    /// What a new connection becomes.
+    becomes: &'static str,
+}
+
+/// API requests.
+const API: Purpose = Purpose {
+    name: "api",
+    connections_max: 20,
+    tested: true,
+    becomes: "set role quorate_app; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '60s'",
+};
+/// Authentication: apart, so that slow requests do not lock everybody out.
+const AUTH: Purpose = Purpose {
+    name: "auth",
+    connections_max: 4,
+    tested: true,
+    becomes: "set role quorate_auth; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'",
+};
+/// The control plane outside the verdict path: loads, votes, housekeeping, admin commands.
+const OPERATOR: Purpose = Purpose {
+    name: "operator",
+    connections_max: 4,
+    tested: true,
+    becomes: "set role quorate_control; set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s'",
+};
+/// Verdict commits and claims.
+const VERDICT: Purpose = Purpose {
+    name: "verdict",
+    connections_max: 4,
+    tested: false,
+    becomes: "set role quorate_control; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'",
+};
+/// The heartbeat: its own connection, so that nothing else can cost ownership.
+const HEARTBEAT: Purpose = Purpose { name: "heartbeat", connections_max: 1, ..VERDICT };
+/// Wake-ups: one connection that waits.
+const LISTENER: Purpose = Purpose { name: "listener", connections_max: 1, tested: true, becomes: "set role quorate_control" };
 
 /// The pools of one process: API requests, authentication, verdict commits and heartbeat are apart,
 /// so that none can starve another.
@@ -63,15 +90,16 @@ pub struct Operator {
     tx: Transaction<'static, Postgres>,
 }
 
-/// A pool whose connections take on a role before their first use.
-fn pool(options: &PgConnectOptions, name: &str, connections_max: u32, role: &'static str) -> PgPool {
-    let options = options.clone().application_name(&format!("quorate {name}"));
+fn pool(options: &PgConnectOptions, purpose: &Purpose) -> PgPool {
+    let options = options.clone().application_name(&format!("quorate {}", purpose.name));
+    let becomes = purpose.becomes;
     PgPoolOptions::new()
-        .max_connections(connections_max)
+        .max_connections(purpose.connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(purpose.tested)
         .after_connect(move |conn, _| {
             Box::pin(async move {
-                conn.execute(role).await?;
+                conn.execute(becomes).await?;
                 Ok(())
             })
         })
@@ -84,12 +112,12 @@ impl Db {
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let options = PgConnectOptions::from_str(url)?;
         let db = Self {
-            api: pool(&options, "api", API_CONNECTIONS_MAX, AS_APP),
-            auth: pool(&options, "auth", AUTH_CONNECTIONS_MAX, AS_AUTH),
-            operator: pool(&options, "operator", OPERATOR_CONNECTIONS_MAX, AS_OPERATOR),
-            verdict: pool(&options, "verdict", VERDICT_CONNECTIONS_MAX, AS_VERDICT),
-            heartbeat: pool(&options, "heartbeat", HEARTBEAT_CONNECTIONS_MAX, AS_VERDICT),
-            listener: pool(&options, "listener", 1, AS_LISTENER),
+            api: pool(&options, &API),
+            auth: pool(&options, &AUTH),
+            operator: pool(&options, &OPERATOR),
+            verdict: pool(&options, &VERDICT),
+            heartbeat: pool(&options, &HEARTBEAT),
+            listener: pool(&options, &LISTENER),
         };
         schema::check(&options).await?;
         db.ping().await?;

@@ -1,7 +1,7 @@
 //! Worker tokens, and with them the registry of PoPs: a registered PoP is one with an unrevoked token.
 //!
 //! A worker token is one string that joins a worker: `qwt_` + base64url(JSON {pop, region, city,
-//! country, secret, ca_fingerprint}); only the digest of the secret is stored.
+//! country, secret, `ca_fingerprint`}); only the digest of the secret is stored.
 
 use jiff::Timestamp;
 use quorate_core::pop::{Pop, PopCode, PopNo};

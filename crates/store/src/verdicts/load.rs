@@ -54,7 +54,9 @@ async fn add_seats(conn: &mut PgConnection, numbers: &[i16], found: &mut HashMap
             config.seats.push((region, pops));
         }
     }
-    found.values_mut().for_each(|config| config.seats.sort_unstable_by_key(|(region, _)| *region));
+    for config in found.values_mut() {
+        config.seats.sort_unstable_by_key(|(region, _)| *region);
+    }
     Ok(())
 }
 

@@ -1,0 +1,79 @@
+//! A unix socket in front of the server that can swallow an answer: the statement arrives and is
+//! executed, its answer does not come back, and the connection is gone.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use sqlx::postgres::PgConnectOptions;
+use tempfile::TempDir;
+
+pub(crate) struct Proxy {
+    folder: TempDir,
+    port: u16,
+    swallow: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    pub(crate) fn in_front_of(server: &PgConnectOptions) -> Self {
+        let folder = TempDir::new().unwrap();
+        let port = server.get_port();
+        let listener = UnixListener::bind(folder.path().join(format!(".s.PGSQL.{port}"))).unwrap();
+        let swallow = Arc::new(AtomicBool::new(false));
+        let (server, armed) = (server.clone(), Arc::clone(&swallow));
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                if let Some(path) = server.get_socket() {
+                    let upstream = UnixStream::connect(path.join(format!(".s.PGSQL.{port}"))).unwrap();
+                    let back = upstream.try_clone().unwrap();
+                    relay(&client, upstream, back, &armed, |stream| stream.shutdown(Shutdown::Both));
+                } else {
+                    let upstream = TcpStream::connect((server.get_host(), port)).unwrap();
+                    let back = upstream.try_clone().unwrap();
+                    relay(&client, upstream, back, &armed, |stream| stream.shutdown(Shutdown::Both));
+                }
+            }
+        });
+        Self { folder, port, swallow }
+    }
+
+    /// The same server, through the proxy.
+    pub(crate) fn options(&self, server: &PgConnectOptions) -> PgConnectOptions {
+        server.clone().socket(self.folder.path()).port(self.port)
+    }
+
+    /// The next answer is swallowed.
+    pub(crate) fn swallow_next_answer(&self) {
+        self.swallow.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Copies both ways until one side ends.
+fn relay<S: Read + Write + Send + 'static>(
+    client: &UnixStream,
+    mut upstream: S,
+    mut back: S,
+    armed: &Arc<AtomicBool>,
+    end: fn(&S) -> std::io::Result<()>,
+) {
+    let (mut from_client, mut to_client) = (client.try_clone().unwrap(), client.try_clone().unwrap());
+    let armed = Arc::clone(armed);
+    thread::spawn(move || {
+        // Either end may already be closed by the other direction.
+        std::io::copy(&mut from_client, &mut upstream).ok();
+        end(&upstream).ok();
+    });
+    thread::spawn(move || {
+        let mut bytes = [0; 16 * 1024];
+        while let Ok(read) = back.read(&mut bytes) {
+            if read == 0 || armed.swap(false, Ordering::SeqCst) || to_client.write_all(&bytes[..read]).is_err() {
+                break;
+            }
+        }
+        to_client.shutdown(Shutdown::Both).ok();
+    });
+}

@@ -1,0 +1,83 @@
+//! API tokens.
+
+use jiff::{SignedDuration, Timestamp};
+use quorate_core::ids::AccountId;
+use quorate_store::tokens::{self, NewToken, Pepper, Scope};
+use quorate_store::{Db, Error};
+use sqlx::{Executor, Row};
+
+use crate::support::{self, Database};
+
+const PEPPER: Pepper = Pepper([7; 32]);
+
+async fn token(db: &Db, accounts: Vec<AccountId>, expires_on: Option<Timestamp>) -> (tokens::Token, String) {
+    let mut op = db.operator().await.unwrap();
+    let new = NewToken { name: "ci".to_owned(), scope: Scope::Edit, accounts, expires_on };
+    let created = tokens::create(&mut op, &PEPPER, new).await.unwrap();
+    op.commit().await.unwrap();
+    created
+}
+
+#[tokio::test]
+async fn only_the_whole_secret_under_the_right_pepper_opens() {
+    let world = Database::new().await;
+    let (one, two) = (support::account(&world.db).await.id, support::account(&world.db).await.id);
+    let (created, secret) = token(&world.db, vec![two, one], None).await;
+    let found = tokens::authenticate(&world.db, &PEPPER, &secret).await.unwrap().expect("the secret is right");
+    assert_eq!((found.id, &found.accounts, found.scope), (created.id, &vec![two, one], Scope::Edit));
+    assert_eq!(tokens::authenticate(&world.db, &Pepper([8; 32]), &secret).await.unwrap(), None);
+    let (_, other) = token(&world.db, vec![one], None).await;
+    let crossed = format!("{}{}", &secret[..12], &other[12..]);
+    assert_eq!(tokens::authenticate(&world.db, &PEPPER, &crossed).await.unwrap(), None);
+    assert_eq!(tokens::authenticate(&world.db, &PEPPER, "").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_secret_is_nowhere_in_the_database() {
+    let world = Database::new().await;
+    let account = support::account(&world.db).await.id;
+    let (_, secret) = token(&world.db, vec![account], None).await;
+    let stored: String = world.admin().await.fetch_one("select api_token::text from api_token").await.unwrap().get(0);
+    for part in [&secret[12..55], &secret[12..20]] {
+        assert!(!stored.contains(part), "{stored}");
+    }
+}
+
+#[tokio::test]
+async fn revoked_and_expired_tokens_are_told_with_their_dates() {
+    let world = Database::new().await;
+    let account = support::account(&world.db).await.id;
+    let expiry = "2026-01-02T03:04:05.678901Z".parse::<Timestamp>().unwrap();
+    let (created, secret) = token(&world.db, vec![account], Some(expiry)).await;
+    assert_eq!(created.expires_on, Some(expiry));
+    let mut op = world.db.operator().await.unwrap();
+    assert!(tokens::revoke(&mut op, created.id).await.unwrap());
+    assert!(!tokens::revoke(&mut op, created.id).await.unwrap());
+    op.commit().await.unwrap();
+    let found = tokens::authenticate(&world.db, &PEPPER, &secret).await.unwrap().expect("it is known");
+    assert!(found.revoked_on.is_some() && found.expires_on == Some(expiry));
+    let mut op = world.db.operator().await.unwrap();
+    assert_eq!(tokens::list(&mut op).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_last_use_is_written_at_most_once_a_minute() {
+    let world = Database::new().await;
+    let account = support::account(&world.db).await.id;
+    let (created, secret) = token(&world.db, vec![account], None).await;
+    assert_eq!(created.last_used_on, None);
+    let use_it = async || tokens::authenticate(&world.db, &PEPPER, &secret).await.unwrap().expect("it is known").last_used_on.unwrap();
+    let first = use_it().await;
+    assert_eq!(use_it().await, first);
+    world.admin().await.execute("update api_token set last_used_on = last_used_on - interval '61 seconds'").await.unwrap();
+    assert!(use_it().await > first.checked_sub(SignedDuration::from_secs(1)).unwrap());
+}
+
+#[tokio::test]
+async fn a_token_for_an_account_that_is_not_there_is_refused() {
+    let world = Database::new().await;
+    let mut op = world.db.operator().await.unwrap();
+    let new = NewToken { name: "ci".to_owned(), scope: Scope::Read, accounts: vec![AccountId::from_bytes([5; 16])], expires_on: None };
+    let answer = tokens::create(&mut op, &PEPPER, new).await;
+    assert!(matches!(answer, Err(Error::MissingReference { resource: "account", .. })), "{answer:?}");
+}
