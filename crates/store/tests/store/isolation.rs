@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use quorate_core::bucket::Bucket;
 use quorate_core::ids::ReplicaId;
 use quorate_core::monitor::MonitorSettings;
 use quorate_store::verdicts::{PgVerdicts, VerdictStore};
@@ -46,7 +45,7 @@ async fn furnished(world: &Database) -> (quorate_core::ids::AccountId, quorate_c
     let me = ReplicaId::random(&mut rand::rng());
     own(&store, me).await;
     flip_all(&store, me, pool.id).await;
-    store.hand_over(me, None, &[Bucket::of(pool.id)]).await.unwrap();
+    store.leave(me).await.unwrap();
     (account, pool)
 }
 

@@ -62,7 +62,7 @@ async fn a_login_that_stands_above_row_level_security_is_refused() {
 async fn the_service_login_gets_its_password() {
     let world = Database::new().await;
     let url = schema::service_url("postgres://admin:secret@db.example.com:6543/quorate", Some("it's")).unwrap();
-    assert!(url.starts_with("postgres://quorate_service:it's@db.example.com:6543/quorate"), "{url}");
+    assert!(url.starts_with("postgres://quorate_service:it%27s@db.example.com:6543/quorate"), "{url}");
     schema::migrate(&world.admin_url(), Some("it's \"odd\" \\")).await.unwrap();
     let stored = world.number("select count(*) from pg_authid where rolname = 'quorate_service' and rolpassword is not null").await;
     assert_eq!(stored, 1);

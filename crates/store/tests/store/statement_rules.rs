@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::schema_rules::{Group, TABLES};
 
-fn statements() -> Vec<String> {
+/// Every checked statement, on one line each.
+pub(crate) fn statements() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.sqlx");
     let files = fs::read_dir(&folder).unwrap_or_else(|problem| panic!("{}: {problem}", folder.display()));
     let statements: Vec<String> = files

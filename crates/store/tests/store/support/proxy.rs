@@ -1,4 +1,4 @@
-//! A unix socket in front of the server that can swallow an answer: the statement arrives and is
+//! A unix socket in front of the server that can swallow the answer to a commit: it arrives and is
 //! executed, its answer does not come back, and the connection is gone.
 
 use std::io::{Read, Write};
@@ -46,11 +46,14 @@ impl Proxy {
         server.clone().socket(self.folder.path()).port(self.port)
     }
 
-    /// The next answer is swallowed.
+    /// The answer to the next commit is swallowed.
     pub(crate) fn swallow_next_answer(&self) {
         self.swallow.store(true, Ordering::SeqCst);
     }
 }
+
+/// What a message has in it that carries the body of an event: the arguments of a commit.
+const COMMIT: &[u8] = b"\"minimum_origins\"";
 
 /// Copies both ways until one side ends.
 fn relay<S: Read + Write + Send + 'static>(
@@ -62,15 +65,26 @@ fn relay<S: Read + Write + Send + 'static>(
 ) {
     let (mut from_client, mut to_client) = (client.try_clone().unwrap(), client.try_clone().unwrap());
     let armed = Arc::clone(armed);
+    let swallow = Arc::new(AtomicBool::new(false));
+    let swallowing = Arc::clone(&swallow);
     thread::spawn(move || {
-        // Either end may already be closed by the other direction.
-        std::io::copy(&mut from_client, &mut upstream).ok();
+        let mut bytes = [0; 64 * 1024];
+        while let Ok(read @ 1..) = from_client.read(&mut bytes) {
+            let is_commit = bytes[..read].windows(COMMIT.len()).any(|window| window == COMMIT);
+            if is_commit && armed.swap(false, Ordering::SeqCst) {
+                swallow.store(true, Ordering::SeqCst);
+            }
+            if upstream.write_all(&bytes[..read]).is_err() {
+                break;
+            }
+        }
+        // The other direction may have ended it already.
         end(&upstream).ok();
     });
     thread::spawn(move || {
-        let mut bytes = [0; 16 * 1024];
-        while let Ok(read) = back.read(&mut bytes) {
-            if read == 0 || armed.swap(false, Ordering::SeqCst) || to_client.write_all(&bytes[..read]).is_err() {
+        let mut bytes = [0; 64 * 1024];
+        while let Ok(read @ 1..) = back.read(&mut bytes) {
+            if swallowing.load(Ordering::SeqCst) || to_client.write_all(&bytes[..read]).is_err() {
                 break;
             }
         }
