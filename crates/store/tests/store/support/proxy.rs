@@ -68,7 +68,7 @@ fn relay<S: Read + Write + Send + 'static>(
     let swallow = Arc::new(AtomicBool::new(false));
     let swallowing = Arc::clone(&swallow);
     thread::spawn(move || {
-        let mut bytes = [0; 64 * 1024];
+        let mut bytes = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from_client.read(&mut bytes) {
             let is_commit = bytes[..read].windows(COMMIT.len()).any(|window| window == COMMIT);
             if is_commit && armed.swap(false, Ordering::SeqCst) {
@@ -82,7 +82,7 @@ fn relay<S: Read + Write + Send + 'static>(
         end(&upstream).ok();
     });
     thread::spawn(move || {
-        let mut bytes = [0; 64 * 1024];
+        let mut bytes = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = back.read(&mut bytes) {
             if swallowing.load(Ordering::SeqCst) || to_client.write_all(&bytes[..read]).is_err() {
                 break;
