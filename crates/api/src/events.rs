@@ -32,7 +32,11 @@ impl From<Event> for EventItem {
 
 /// The seven filters. An absent one filters nothing.
 fn filter(params: &Params) -> Result<EventFilter, ApiError> {
-    let time = |name| params.parsed::<Timestamp>(name, "an RFC 3339 time such as 2026-01-01T00:00:00Z");
+    let time = |name| {
+        let time: Option<Timestamp> = params.parsed(name, "an RFC 3339 time such as 2026-01-01T00:00:00Z")?;
+        // Nothing happened before the epoch, and the database's calendar is shorter than ours.
+        Ok::<_, ApiError>(time.map(|time| time.max(Timestamp::UNIX_EPOCH)))
+    };
     let flag = |name| params.parsed::<bool>(name, "true or false");
     Ok(EventFilter {
         since: time("since")?,

@@ -99,6 +99,9 @@ impl Body {
         if is_deeper(&value, DEPTH_MAX) {
             return Err(ApiError::MalformedBody(format!("nested deeper than {DEPTH_MAX} levels")));
         }
+        if has_nul(&value) {
+            return Err(ApiError::MalformedBody("a text holds the character U+0000".to_owned()));
+        }
         match value {
             Value::Object(object) => Ok(object),
             other => Err(ApiError::field("", format!("the body must be a JSON object, not {}", kind_of(&other)))),
@@ -123,6 +126,16 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
         Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper(item, levels - 1)),
         Value::Object(map) => levels == 0 || map.values().any(|item| is_deeper(item, levels - 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// No text of ours holds it, and the database could not keep it.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(map) => map.iter().any(|(key, item)| key.contains('\0') || has_nul(item)),
+        Value::String(text) => text.contains('\0'),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -161,8 +174,9 @@ impl FromRequestParts<Shared> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, ApiError> {
-        let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-        query.map(|Query(pairs)| Self(pairs)).map_err(|_| ApiError::InvalidQuery("the query string is not legal".to_owned()))
+        let illegal = || ApiError::InvalidQuery("the query string is not legal".to_owned());
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|_| illegal())?;
+        if pairs.iter().any(|(_, value)| value.contains('\0')) { Err(illegal()) } else { Ok(Self(pairs)) }
     }
 }
 

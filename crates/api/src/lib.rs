@@ -28,13 +28,14 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{StatusCode, Uri};
 use quorate_core::time::Clock;
 use quorate_store::Db;
 use quorate_store::tokens::Pepper;
 
 use auth::TokenCache;
+use error::ApiError;
 pub use serve::{ServeLimits, serve};
 
 /// Bytes of a request's body.
@@ -76,6 +77,7 @@ pub fn router(api: Api) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .fallback(|uri: Uri| async move { ApiError::NoRoute { path: uri.path().to_owned() } })
         .with_state(state)
 }
 

@@ -1,0 +1,12 @@
+//! The REST contract, seen by a client: a real server, a real database, plain HTTP.
+
+mod auth;
+mod bodies;
+mod health;
+mod load_balancers;
+mod monitors;
+mod pools;
+mod serving;
+mod tenants;
+mod world;
+mod zones;
