@@ -90,7 +90,7 @@ async fn migrate(database: &Database) -> Result<()> {
 
 fn keep_where_only_nulls_differ(fresh: &mut BTreeMap<String, String>, kept: &BTreeMap<String, String>) {
     for (name, text) in fresh {
-        if let Some(old) = kept.get(name).filter(|old| without_nulls(old) == without_nulls(text)) {
+        if let Some(old) = kept.get(name).filter(|old| without_nulls(old).is_some_and(|old| Some(old) == without_nulls(text))) {
             old.clone_into(text);
         }
     }
