@@ -10,7 +10,7 @@ mod votes;
 
 pub use buckets::{BucketMap, Replica};
 pub use hello::{HeldManifest, Hello};
-pub use manifest::{manifest_hash, sort_entries};
+pub use manifest::{manifest_hash, sort_entries, wire_hash};
 pub use votes::{Change, Chunk, WINDOW_ENTRY_BYTES, Window};
 
 use quorate_core::bucket::Bucket;

@@ -1,1 +1,23 @@
-//! placeholder
+//! The worker of a PoP: takes manifests, probes, reports.
+//!
+//! It dials out only, and probes whether or not anybody listens: what it holds is state, told again
+//! and again, so that nothing has to be caught up after an outage.
+
+mod board;
+mod config;
+mod engine;
+mod hub;
+mod jobs;
+mod manifest;
+mod outbox;
+pub mod probe;
+mod report;
+mod run;
+mod schedule;
+mod session;
+mod status;
+
+pub use config::{PROBES_IN_FLIGHT_MAX, ResolverConfig, WorkerConfig};
+pub use run::{Error, run};
+pub use session::ControlUrlError;
+pub use status::WorkerStatus;

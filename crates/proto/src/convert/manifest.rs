@@ -12,12 +12,13 @@ pub fn sort_entries(entries: &mut [CheckSpec]) {
 
 /// xxh3-64 over the entries in their wire form; they must be in order of position.
 pub fn manifest_hash<'a>(entries: impl IntoIterator<Item = &'a CheckSpec>) -> u64 {
-    let (mut hash, mut wire) = (Xxh3::new(), Vec::new());
-    for entry in entries {
-        wire.clear();
-        entry.encode(&mut wire).expect("a vector grows as needed");
-        hash.update(&wire);
-    }
+    wire_hash(entries.into_iter().map(CheckSpec::encode_to_vec))
+}
+
+/// The same hash, of entries that are in their wire form already.
+pub fn wire_hash<W: AsRef<[u8]>>(entries: impl IntoIterator<Item = W>) -> u64 {
+    let mut hash = Xxh3::new();
+    entries.into_iter().for_each(|entry| hash.update(entry.as_ref()));
     hash.digest()
 }
 

@@ -1,0 +1,64 @@
+//! What a worker is told at start.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use quorate_core::address_policy::AddressPolicy;
+use quorate_proto::join::JoinToken;
+
+/// Probes in flight at once, where nothing else is said. Each holds a socket; what is due beyond
+/// waits its turn.
+pub const PROBES_IN_FLIGHT_MAX: usize = 4096;
+
+/// The settings of one worker. [`WorkerConfig::new`] gives every field but two its default.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Where the control plane is reached: `https://control-1:8081`. One replica is enough, the
+    /// others are learnt. `http://` is refused unless the host is loopback.
+    pub control_urls: Vec<String>,
+    /// Who the worker is, and which authority it trusts.
+    pub token: JoinToken,
+    /// Folder for the session epoch and the manifests; made if it is not there. `None`: neither
+    /// survives a restart. Default: `None`.
+    pub data_dir: Option<PathBuf>,
+    /// What may be probed. Default: public addresses only.
+    pub address_policy: AddressPolicy,
+    /// Address to probe from; used for targets of its own family, a loopback address for loopback targets only. Default: the
+    /// system's choice.
+    pub source_address: Option<IpAddr>,
+    /// Who resolves the names of origins. Default: the system's servers.
+    pub resolver: ResolverConfig,
+    /// Authorities, as PEM, that HTTPS probes trust beside the system's. Default: none.
+    pub extra_ca_pem: Option<String>,
+    /// Named in the User-Agent of probes, so that the owner of an origin can ask who probes it.
+    /// Default: `https://quorate.invalid/`.
+    pub user_agent_url: String,
+    /// Probes in flight at once. Default: [`PROBES_IN_FLIGHT_MAX`].
+    pub probes_in_flight_max: usize,
+}
+
+/// Who resolves the names of origins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ResolverConfig {
+    /// The servers and the hosts file of the system, read at start.
+    #[default]
+    System,
+    /// These servers, over UDP and TCP.
+    Servers(Vec<SocketAddr>),
+}
+
+impl WorkerConfig {
+    pub fn new(control_urls: Vec<String>, token: JoinToken) -> Self {
+        Self {
+            control_urls,
+            token,
+            data_dir: None,
+            address_policy: AddressPolicy::default(),
+            source_address: None,
+            resolver: ResolverConfig::System,
+            extra_ca_pem: None,
+            user_agent_url: "https://quorate.invalid/".to_owned(),
+            probes_in_flight_max: PROBES_IN_FLIGHT_MAX,
+        }
+    }
+}

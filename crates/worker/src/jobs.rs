@@ -1,0 +1,179 @@
+//! What is probed, and for which checks: one probe serves all checks of an account that ask the
+//! same of the same target.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message as _;
+use quorate_core::bucket::Bucket;
+use quorate_core::check::Check;
+use quorate_core::ids::{CheckId, PoolId};
+use quorate_core::pop::PopCode;
+use quorate_proto::v1::CheckSpec;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::probe::Target;
+use crate::schedule::Schedule;
+
+/// Equal for checks that one probe serves. A cryptographic hash, since tenants choose what goes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct JobKey([u8; 16]);
+
+/// A check that a job serves; the lowest pool comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Member {
+    pub(crate) pool: PoolId,
+    pub(crate) bucket: Bucket,
+    pub(crate) check: CheckId,
+}
+
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    by_key: HashMap<JobKey, Job>,
+    schedule: Schedule<JobKey>,
+    /// Moves the phases of this PoP away from those of the others.
+    pop_seed: u64,
+}
+
+#[derive(Debug)]
+struct Job {
+    /// In the name of the lowest pool.
+    target: Arc<Target>,
+    members: BTreeSet<Member>,
+}
+
+/// A probe to start now.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) key: JobKey,
+    pub(crate) target: Arc<Target>,
+    /// How much after its time.
+    pub(crate) late: Duration,
+}
+
+impl JobKey {
+    /// Everything that makes the probe, and nothing that makes the vote: not the thresholds, not
+    /// whose check it is beyond the account.
+    pub(crate) fn of(check: &Check) -> Self {
+        let asked = CheckSpec {
+            check_id: bytes::Bytes::new(),
+            config_gen: 0,
+            pool_id: bytes::Bytes::new(),
+            consecutive_up: 0,
+            consecutive_down: 0,
+            ..CheckSpec::from(check)
+        };
+        let hash: [u8; 32] = Sha256::digest(asked.encode_to_vec()).into();
+        let mut key = [0; 16];
+        key.copy_from_slice(&hash[..16]);
+        Self(key)
+    }
+}
+
+impl Jobs {
+    pub(crate) fn new(pop: &PopCode, now: Instant) -> Self {
+        Self { by_key: HashMap::new(), schedule: Schedule::new(now), pop_seed: xxh3_64_with_seed(pop.as_str().as_bytes(), 0) }
+    }
+
+    /// The check gets a result soon, and one every interval from then on.
+    pub(crate) fn join(&mut self, key: JobKey, member: Member, interval: Duration, target: Target, now: Instant) {
+        let job = self.by_key.entry(key).or_insert_with(|| Job { target: Arc::new(target), members: BTreeSet::new() });
+        job.members.insert(member);
+        job.name_lowest_pool();
+        self.schedule.add(key, interval, xxh3_64_with_seed(&key.0, self.pop_seed), now);
+    }
+
+    pub(crate) fn leave(&mut self, key: JobKey, member: Member) {
+        let Some(job) = self.by_key.get_mut(&key) else { return };
+        job.members.remove(&member);
+        job.name_lowest_pool();
+        if job.members.is_empty() {
+            self.by_key.remove(&key);
+            self.schedule.remove(key);
+        }
+    }
+
+    pub(crate) fn members(&self, key: JobKey) -> impl Iterator<Item = Member> + '_ {
+        self.by_key.get(&key).into_iter().flat_map(|job| job.members.iter().copied())
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.schedule.next_due()
+    }
+
+    pub(crate) fn take_due(&mut self, now: Instant, room: usize) -> Vec<Start> {
+        let by_key = &self.by_key;
+        let start =
+            |due: crate::schedule::Due<JobKey>| Some(Start { key: due.key, target: by_key.get(&due.key)?.target.clone(), late: due.late });
+        self.schedule.take_due(now, room).into_iter().filter_map(start).collect()
+    }
+
+    pub(crate) fn finished(&mut self, key: JobKey, now: Instant) {
+        self.schedule.finished(key, now);
+    }
+}
+
+impl Job {
+    fn name_lowest_pool(&mut self) {
+        if let Some(lowest) = self.members.first()
+            && lowest.pool != self.target.pool()
+        {
+            self.target = Arc::new(self.target.for_pool(lowest.pool));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::tests::checks::{http_check, tcp_check};
+
+    #[test]
+    fn one_probe_serves_identical_checks_of_an_account_in_the_name_of_the_lowest_pool() {
+        let now = Instant::now();
+        let mut jobs = Jobs::new(&"lhr".parse().expect("a code"), now);
+        let check = |pool: u8, account: u8| Check {
+            id: CheckId::from_bytes([pool; 16]),
+            pool_id: PoolId::from_bytes([pool; 16]),
+            sharing_key: [account; 16],
+            config_gen: pool.into(),
+            consecutive_down: pool,
+            ..tcp_check("192.0.2.1", 443)
+        };
+        let member = |check: &Check| Member { pool: check.pool_id, bucket: Bucket::of(check.pool_id), check: check.id };
+        for check in [check(7, 1), check(5, 1), check(6, 2)] {
+            let target = Target::new(&check).expect("runnable");
+            jobs.join(JobKey::of(&check), member(&check), check.interval, target, now);
+        }
+        let later = now + Duration::from_secs(2);
+        let started: Vec<(u8, usize)> =
+            jobs.take_due(later, 9).iter().map(|start| (start.target.pool().as_bytes()[0], jobs.members(start.key).count())).collect();
+        assert!(started.contains(&(5, 2)) && started.contains(&(6, 1)) && started.len() == 2, "{started:?}");
+
+        let key = JobKey::of(&check(7, 1));
+        jobs.leave(key, member(&check(5, 1)));
+        jobs.finished(key, later);
+        let started = jobs.take_due(later + Duration::from_secs(2), 9);
+        assert_eq!(started.iter().map(|start| start.target.pool().as_bytes()[0]).collect::<Vec<_>>(), [7]);
+    }
+
+    #[test]
+    fn whatever_changes_the_probe_is_another_job() {
+        let check = http_check("192.0.2.1", 80, |_| {});
+        let key = JobKey::of(&check);
+        assert_eq!(JobKey::of(&Check { retries: 0, config_gen: 9, consecutive_up: 3, ..check.clone() }), key);
+        for other in [
+            Check { retries: 1, ..check.clone() },
+            Check { interval: Duration::from_secs(9), ..check.clone() },
+            Check { timeout: Duration::from_secs(9), ..check.clone() },
+            Check { port: 81, ..check.clone() },
+            http_check("192.0.2.1", 80, |ask| ask.host = Some("a.example".to_owned())),
+            http_check("192.0.2.1", 80, |ask| ask.expected_codes = "2xx".to_owned()),
+        ] {
+            assert_ne!(JobKey::of(&other), key, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The one seam between the worker and the network.
+//!
+//! A probe is a value in and a value out: a [`Target`] was checked when the manifest came, and an
+//! [`Outcome`] says what was found; a failed origin is no error. Only [`classify`] turns what went
+//! wrong into a failure reason.
+
+mod attempt;
+mod classify;
+mod connect;
+mod fault;
+mod http;
+mod net;
+mod resolve;
+mod target;
+mod tcp;
+#[cfg(test)]
+pub(crate) mod tests;
+mod tls;
+
+use std::time::Duration;
+
+use quorate_core::failure::FailureReason;
+use quorate_core::health::Observation;
+
+pub use net::{NetProber, SetupError};
+pub(crate) use target::capabilities;
+pub use target::{Target, Unrunnable};
+
+/// Asks an origin.
+pub trait Prober: Send + Sync + 'static {
+    /// Probes once, retries included. Never panics, and ends within (retries + 1) × timeout.
+    fn probe(&self, target: &Target) -> impl Future<Output = Outcome> + Send;
+}
+
+/// What one probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub finding: Finding,
+    /// The last HTTP status that was read.
+    pub response_code: Option<u16>,
+    /// TCP: the handshake. HTTP: from the start of the connection to the end of the answer's head.
+    pub rtt: Option<Duration>,
+    /// Of the last attempt.
+    pub phases: Phases,
+    /// 1 and up.
+    pub attempts: u8,
+}
+
+/// What a probe says of its origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    Passed,
+    Failed(FailureReason),
+    /// Nothing: the trouble is the worker's own. The reason is told, and nobody goes down by it.
+    Abstained(FailureReason),
+}
+
+impl Finding {
+    pub const fn observation(self) -> Observation {
+        match self {
+            Self::Passed => Observation::Passed,
+            Self::Failed(_) => Observation::Failed,
+            Self::Abstained(_) => Observation::Abstained,
+        }
+    }
+
+    pub const fn reason(self) -> Option<FailureReason> {
+        match self {
+            Self::Passed => None,
+            Self::Failed(reason) | Self::Abstained(reason) => Some(reason),
+        }
+    }
+}
+
+/// A stretch of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Name to addresses.
+    Resolve,
+    /// SYN to SYN/ACK.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// Until the request is written.
+    Request,
+    /// Until the head of the answer is read.
+    Headers,
+    /// Until enough of the body is read.
+    Body,
+}
+
+/// How long each phase of an attempt took; `None` where it was not reached or not needed. With
+/// redirects, the sum over the hops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    pub resolve: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub tls: Option<Duration>,
+    pub request: Option<Duration>,
+    pub headers: Option<Duration>,
+    pub body: Option<Duration>,
+}
+
+impl Phases {
+    pub(crate) fn add(&mut self, phase: Phase, took: Duration) {
+        let slot = match phase {
+            Phase::Resolve => &mut self.resolve,
+            Phase::Connect => &mut self.connect,
+            Phase::Tls => &mut self.tls,
+            Phase::Request => &mut self.request,
+            Phase::Headers => &mut self.headers,
+            Phase::Body => &mut self.body,
+        };
+        *slot = Some(slot.unwrap_or_default() + took);
+    }
+}

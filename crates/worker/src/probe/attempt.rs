@@ -1,0 +1,31 @@
+//! One attempt: a deadline that covers everything, and what was measured on the way.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::fault::Fault;
+use super::{Phase, Phases};
+
+/// From the first look-up to the last byte.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) deadline: Instant,
+    pub(crate) phases: Phases,
+    pub(crate) response_code: Option<u16>,
+    pub(crate) rtt: Option<Duration>,
+}
+
+impl Attempt {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { deadline: Instant::now() + timeout, phases: Phases::default(), response_code: None, rtt: None }
+    }
+
+    /// Works on a phase until it is done or the attempt's deadline passes.
+    pub(crate) async fn within<T>(&mut self, phase: Phase, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let started = Instant::now();
+        let done = timeout_at(self.deadline, work).await.unwrap_or(Err(Fault::Deadline(phase)));
+        self.phases.add(phase, started.elapsed());
+        done
+    }
+}

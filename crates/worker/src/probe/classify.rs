@@ -1,0 +1,148 @@
+//! What went wrong → the failure reason. The only place that knows both.
+//!
+//! Reason codes of OpenSSL are matched, never texts: those change between releases.
+
+use std::error::Error;
+use std::io;
+
+use openssl::ssl;
+use openssl::x509::X509VerifyResult;
+use quorate_core::failure::FailureReason;
+
+use super::fault::Fault;
+use super::{Finding, Phase};
+
+/// Reasons of OpenSSL, from `sslerr.h`; from 1000 on, 1000 plus the alert that the peer sent.
+mod reason {
+    pub(super) const CERTIFICATE_VERIFY_FAILED: i32 = 134;
+    pub(super) const HTTPS_PROXY_REQUEST: i32 = 155;
+    pub(super) const HTTP_REQUEST: i32 = 156;
+    pub(super) const NO_PROTOCOLS_AVAILABLE: i32 = 191;
+    pub(super) const UNSUPPORTED_PROTOCOL: i32 = 258;
+    pub(super) const UNKNOWN_PROTOCOL: i32 = 252;
+    pub(super) const WRONG_SSL_VERSION: i32 = 266;
+    pub(super) const WRONG_VERSION_NUMBER: i32 = 267;
+    pub(super) const PACKET_LENGTH_TOO_LONG: i32 = 198;
+    pub(super) const RECORD_TOO_SMALL: i32 = 298;
+    pub(super) const UNEXPECTED_MESSAGE: i32 = 244;
+    pub(super) const ALERT_PROTOCOL_VERSION: i32 = 1070;
+    pub(super) const ALERT_INSUFFICIENT_SECURITY: i32 = 1071;
+    pub(super) const ALERT_UNRECOGNIZED_NAME: i32 = 1112;
+}
+
+/// Results of X.509 verification that speak of the name: host, e-mail, address.
+const NAME_MISMATCHES: std::ops::RangeInclusive<i32> = 62..=64;
+
+/// Errors of Linux that `io::ErrorKind` has no stable name for.
+mod errno {
+    pub(super) const NO_MEMORY: i32 = 12;
+    pub(super) const TOO_MANY_FILES_IN_SYSTEM: i32 = 23;
+    pub(super) const TOO_MANY_FILES: i32 = 24;
+    pub(super) const FAMILY_NOT_SUPPORTED: i32 = 97;
+    pub(super) const NO_BUFFERS: i32 = 105;
+    pub(super) const HOST_DOWN: i32 = 112;
+}
+
+pub(crate) fn classify(fault: &Fault) -> Finding {
+    use FailureReason as R;
+    let reason = match fault {
+        Fault::Deadline(phase) => match phase {
+            // The resolver answers other names in this time, just not this one.
+            Phase::Resolve => R::OtherFailure,
+            Phase::Connect => R::TcpTimeout,
+            Phase::Tls => R::TlsHandshakeFailure,
+            Phase::Request | Phase::Headers | Phase::Body => R::HttpTimeout,
+        },
+        Fault::NoAddress => R::DnsUnknownHost,
+        Fault::Lookup(_) => R::OtherFailure,
+        Fault::ResolverDown { .. } | Fault::Socket(_) | Fault::TlsSetup(_) => return Finding::Abstained(R::OtherFailure),
+        Fault::Forbidden(_) => R::DnsInternal,
+        Fault::Connect { source, v6 } => return connecting(source, *v6),
+        Fault::Tls { source, verified } => handshake(source, *verified),
+        Fault::Http(error) => exchange(error),
+        Fault::Redirect(_) => R::HttpInvalidResponse,
+        Fault::Code(_) => R::ResponseCodeMismatch,
+        Fault::Body => R::ResponseBodyMismatch,
+    };
+    Finding::Failed(reason)
+}
+
+fn connecting(error: &io::Error, v6: bool) -> Finding {
+    use FailureReason as R;
+    if is_out_of_resources(error) || (error.kind() == io::ErrorKind::AddrNotAvailable && !v6) {
+        // IPv4 says this where our own ephemeral ports are used up.
+        return Finding::Abstained(R::OtherFailure);
+    }
+    Finding::Failed(match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::HostUnreachable, _) | (_, Some(errno::HOST_DOWN)) => R::NoRouteToHost,
+        (io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable, _) | (_, Some(errno::FAMILY_NOT_SUPPORTED)) => {
+            R::NetworkUnreachable
+        }
+        (io::ErrorKind::TimedOut, _) => R::TcpTimeout,
+        _ => R::TcpConnectionFailed,
+    })
+}
+
+fn is_out_of_resources(error: &io::Error) -> bool {
+    let ours = [errno::NO_MEMORY, errno::TOO_MANY_FILES_IN_SYSTEM, errno::TOO_MANY_FILES, errno::NO_BUFFERS];
+    error.raw_os_error().is_some_and(|number| ours.contains(&number))
+}
+
+/// An error of the socket once the connection stood, if it says more than "closed".
+fn broken(error: &io::Error) -> Option<FailureReason> {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+            Some(FailureReason::ConnectionReset)
+        }
+        io::ErrorKind::TimedOut => Some(FailureReason::TcpTimeout),
+        io::ErrorKind::HostUnreachable => Some(FailureReason::NoRouteToHost),
+        io::ErrorKind::NetworkUnreachable => Some(FailureReason::NetworkUnreachable),
+        _ => None,
+    }
+}
+
+fn handshake(error: &ssl::Error, verified: X509VerifyResult) -> FailureReason {
+    if let Some(reason) = error.io_error().and_then(broken) {
+        return reason;
+    }
+    let codes = || error.ssl_error().into_iter().flat_map(openssl::error::ErrorStack::errors).map(openssl::error::Error::reason_code);
+    for code in codes() {
+        match code {
+            reason::CERTIFICATE_VERIFY_FAILED if NAME_MISMATCHES.contains(&verified.as_raw()) => return FailureReason::TlsNameMismatch,
+            reason::CERTIFICATE_VERIFY_FAILED => return FailureReason::TlsUntrustedCertificate,
+            reason::ALERT_UNRECOGNIZED_NAME => return FailureReason::TlsUnrecognizedName,
+            reason::HTTPS_PROXY_REQUEST
+            | reason::HTTP_REQUEST
+            | reason::NO_PROTOCOLS_AVAILABLE
+            | reason::UNSUPPORTED_PROTOCOL
+            | reason::UNKNOWN_PROTOCOL
+            | reason::WRONG_SSL_VERSION
+            | reason::WRONG_VERSION_NUMBER
+            | reason::PACKET_LENGTH_TOO_LONG
+            | reason::RECORD_TOO_SMALL
+            | reason::UNEXPECTED_MESSAGE
+            | reason::ALERT_PROTOCOL_VERSION
+            | reason::ALERT_INSUFFICIENT_SECURITY => return FailureReason::TlsProtocolError,
+            _ => {}
+        }
+    }
+    FailureReason::TlsHandshakeFailure
+}
+
+/// An HTTP exchange breaks where the socket does, or where TLS does after its handshake (TLS 1.3
+/// servers refuse a client that late), or it is not HTTP.
+fn exchange(error: &hyper::Error) -> FailureReason {
+    let mut link: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = link {
+        if let Some(reason) = cause.downcast_ref::<io::Error>().and_then(broken) {
+            return reason;
+        }
+        if let Some(tls) = cause.downcast_ref::<ssl::Error>() {
+            return handshake(tls, X509VerifyResult::OK);
+        }
+        // An io::Error shows what it wraps, but not as a source.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
+        link = wrapped.or_else(|| cause.source());
+    }
+    FailureReason::HttpInvalidResponse
+}

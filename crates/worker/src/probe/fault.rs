@@ -1,0 +1,67 @@
+//! What can go wrong in an attempt, as it was met; [`classify`](super::classify) gives it its reason.
+
+use std::io;
+
+use hickory_resolver::net::NetError;
+use openssl::error::ErrorStack;
+use openssl::ssl;
+use openssl::x509::X509VerifyResult;
+use quorate_core::address_policy::Refusal;
+
+use super::Phase;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("the timeout passed in the phase {0:?}")]
+    Deadline(Phase),
+    /// NXDOMAIN, or an answer with neither A nor AAAA.
+    #[error("the name does not exist or has no address")]
+    NoAddress,
+    /// The resolver fails for this name, and answers others.
+    #[error("the name cannot be resolved")]
+    Lookup(#[source] Box<NetError>),
+    /// The resolver answers nothing at all.
+    #[error("the resolver fails for all names")]
+    ResolverDown { timed_out: bool },
+    #[error("the address policy refuses a target: {0}")]
+    Forbidden(#[source] Refusal),
+    /// Before a packet left: no socket, or not from that source address.
+    #[error("no socket to probe from")]
+    Socket(#[source] io::Error),
+    #[error("cannot connect")]
+    Connect { source: io::Error, v6: bool },
+    #[error("the TLS handshake failed, certificate: {verified}")]
+    Tls { source: ssl::Error, verified: X509VerifyResult },
+    /// OpenSSL would not even start.
+    #[error("cannot set up TLS")]
+    TlsSetup(#[source] ErrorStack),
+    #[error("the HTTP exchange failed")]
+    Http(#[source] hyper::Error),
+    #[error("a redirect cannot be followed: {0}")]
+    Redirect(&'static str),
+    #[error("status {0} is not expected")]
+    Code(u16),
+    #[error("the body does not hold the expected text")]
+    Body,
+}
+
+impl Fault {
+    /// Whether time ran out, which alone is tried again: everything else is an answer.
+    pub(crate) fn timed_out(&self) -> bool {
+        match self {
+            Self::Deadline(_) | Self::ResolverDown { timed_out: true } => true,
+            Self::Connect { source, .. } => source.kind() == io::ErrorKind::TimedOut,
+            Self::NoAddress
+            | Self::Lookup(_)
+            | Self::ResolverDown { timed_out: false }
+            | Self::Forbidden(_)
+            | Self::Socket(_)
+            | Self::Tls { .. }
+            | Self::TlsSetup(_)
+            | Self::Http(_)
+            | Self::Redirect(_)
+            | Self::Code(_)
+            | Self::Body => false,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Where a request goes, and where a redirect sends the next one.
+//!
+//! A redirect within the host that was asked stays with the origin: the connection goes to the
+//! origin's address again, not to wherever the public name leads. Any other host is resolved and
+//! judged like a target of its own, and gets nothing that the user wrote.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderValue, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{Method, Request, StatusCode};
+use http_body_util::Empty;
+use url::Url;
+
+use crate::probe::fault::Fault;
+use crate::probe::target::{Host, HttpAsk, Target};
+
+#[derive(Clone, Debug)]
+pub(super) struct Hop {
+    pub(super) tls: bool,
+    pub(super) connect_to: Host,
+    pub(super) port: u16,
+    /// Sent as server name where it is one, and looked for in the certificate.
+    pub(super) tls_name: Host,
+    /// The host that the user asks for.
+    named: Host,
+    host_header: HeaderValue,
+    path: PathAndQuery,
+    method: Method,
+    /// Whether the user's headers may go along.
+    trusted: bool,
+}
+
+impl Hop {
+    pub(super) fn first(target: &Target, ask: &HttpAsk) -> Self {
+        let named = ask.host_header.as_ref().map_or(&target.host, |header| &header.host);
+        Self {
+            tls: ask.tls,
+            connect_to: target.host.clone(),
+            port: target.port,
+            // An address in a Host header names no server.
+            tls_name: if matches!(named, Host::Name(_)) { named } else { &target.host }.clone(),
+            named: named.clone(),
+            host_header: ask.host_header.as_ref().map_or_else(|| host_header(named, target.port, ask.tls), |header| header.value.clone()),
+            path: ask.path.clone(),
+            method: ask.method.clone(),
+            trusted: true,
+        }
+    }
+
+    /// # Errors
+    /// `Redirect` where there is nowhere to go, or from https to http.
+    pub(super) fn next(&self, status: StatusCode, location: Option<&HeaderValue>) -> Result<Self, Fault> {
+        let location = location.and_then(|location| std::str::from_utf8(location.as_bytes()).ok()).ok_or(Fault::Redirect("no Location"))?;
+        let url = self.url().and_then(|url| url.join(location).ok()).ok_or(Fault::Redirect("no usable Location"))?;
+        let tls = match url.scheme() {
+            "https" => true,
+            "http" if self.tls => return Err(Fault::Redirect("from https to http")),
+            "http" => false,
+            _ => return Err(Fault::Redirect("to another scheme")),
+        };
+        let named = match url.host() {
+            Some(url::Host::Domain(name)) => Host::parse(name),
+            Some(url::Host::Ipv4(address)) => Some(Host::Address(address.into())),
+            Some(url::Host::Ipv6(address)) => Some(Host::Address(address.into())),
+            None => None,
+        };
+        let (Some(named), Some(port)) = (named, url.port_or_known_default().filter(|port| *port != 0)) else {
+            return Err(Fault::Redirect("to no host"));
+        };
+        let same_host = named == self.named;
+        let same_port = port == self.port;
+        let upgraded = tls && !self.tls && (self.port, port) == (80, 443);
+        let path = url[url::Position::BeforePath..url::Position::AfterQuery].parse().map_err(|_| Fault::Redirect("no usable Location"))?;
+        Ok(Self {
+            tls,
+            connect_to: if same_host { &self.connect_to } else { &named }.clone(),
+            port,
+            tls_name: if same_host { &self.tls_name } else { &named }.clone(),
+            host_header: if same_host && same_port { self.host_header.clone() } else { host_header(&named, port, tls) },
+            named,
+            path,
+            method: if status == StatusCode::SEE_OTHER && self.method != Method::HEAD { Method::GET } else { self.method.clone() },
+            trusted: self.trusted && same_host && (same_port || upgraded),
+        })
+    }
+
+    pub(super) fn request(&self, ask: &HttpAsk, user_agent: HeaderValue) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.path.clone().into();
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if self.trusted {
+            for name in ask.headers.keys() {
+                headers.remove(name);
+                for value in ask.headers.get_all(name) {
+                    headers.append(name, value.clone());
+                }
+            }
+        }
+        // Last, so that nothing of the user's replaces them.
+        headers.insert(HOST, self.host_header.clone());
+        headers.insert(USER_AGENT, user_agent);
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        request
+    }
+
+    /// What a relative Location is relative to.
+    fn url(&self) -> Option<Url> {
+        let scheme = if self.tls { "https" } else { "http" };
+        Url::parse(&format!("{scheme}://{}:{}{}", self.named, self.port, self.path)).ok()
+    }
+}
+
+/// The port stands beside the host only where it is not the protocol's own.
+fn host_header(host: &Host, port: u16, tls: bool) -> HeaderValue {
+    let text = if port == if tls { 443 } else { 80 } { host.to_string() } else { format!("{host}:{port}") };
+    HeaderValue::from_str(&text).expect("a host name or an address is visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::target::Ask;
+    use crate::probe::tests::checks::http_check;
+
+    /// Origin 192.0.2.1, asked for www.example.com, with a secret of the user's.
+    fn first(tls: bool, port: u16) -> (HttpAsk, Hop) {
+        let check = http_check("192.0.2.1", port, |ask| {
+            ask.host = Some("www.example.com".to_owned());
+            ask.path = "/a/b?c".to_owned();
+            ask.headers = vec![("Authorization".to_owned(), "Bearer secret".to_owned())];
+        });
+        let Ok(Target { ask: Ask::Http(ask), host, port, timeout, retries, pool }) = Target::new(&check) else { panic!("an HTTP check") };
+        let ask = HttpAsk { tls, ..*ask };
+        let hop = Hop::first(&Target { host, port, timeout, retries, pool, ask: Ask::Http(Box::new(ask.clone())) }, &ask);
+        (ask, hop)
+    }
+
+    /// `connect_to:port host-header path secret?` after one redirect to `location`.
+    fn follow(tls: bool, port: u16, location: &str) -> String {
+        let (ask, hop) = first(tls, port);
+        let location = HeaderValue::from_str(location).expect("visible ASCII");
+        match hop.next(StatusCode::FOUND, Some(&location)) {
+            Ok(hop) => {
+                let request = hop.request(&ask, HeaderValue::from_static("x"));
+                let secret = if request.headers().contains_key("authorization") { "secret" } else { "-" };
+                let scheme = if hop.tls { "https" } else { "http" };
+                let host = request.headers()[HOST].to_str().expect("ASCII").to_owned();
+                format!("{scheme} {}:{} {host} {} {secret}", hop.connect_to, hop.port, request.uri())
+            }
+            Err(fault) => fault.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_redirect_within_the_host_stays_with_the_origin() {
+        assert_eq!(follow(false, 80, "/login?next=1#top"), "http 192.0.2.1:80 www.example.com /login?next=1 secret");
+        assert_eq!(follow(false, 80, "d"), "http 192.0.2.1:80 www.example.com /a/d secret");
+        assert_eq!(follow(false, 80, "https://WWW.example.com/"), "https 192.0.2.1:443 www.example.com / secret");
+        assert_eq!(follow(true, 8443, "/x"), "https 192.0.2.1:8443 www.example.com /x secret");
+        assert_eq!(
+            follow(true, 443, "//www.example.com:444/x"),
+            "https 192.0.2.1:444 www.example.com:444 /x -",
+            "another port is another server"
+        );
+    }
+
+    #[test]
+    fn another_host_is_resolved_itself_and_gets_no_header_of_the_users() {
+        assert_eq!(follow(false, 80, "http://other.example/x"), "http other.example:80 other.example /x -");
+        assert_eq!(
+            follow(true, 443, "https://www.example.com.evil.example/"),
+            "https www.example.com.evil.example:443 www.example.com.evil.example / -"
+        );
+        assert_eq!(follow(false, 80, "http://192.0.2.1/"), "http 192.0.2.1:80 192.0.2.1 / -");
+        assert_eq!(follow(false, 80, "http://2130706433/"), "http 127.0.0.1:80 127.0.0.1 / -", "judged as the address that it is");
+        assert_eq!(follow(false, 80, "http://user:pw@[2001:db8::1]:81/"), "http [2001:db8::1]:81 [2001:db8::1]:81 / -");
+    }
+
+    #[test]
+    fn headers_once_dropped_stay_dropped() {
+        let (ask, hop) = first(true, 443);
+        let to =
+            |hop: &Hop, location: &'static str| hop.next(StatusCode::FOUND, Some(&HeaderValue::from_static(location))).expect("followed");
+        let back = to(&to(&hop, "https://other.example/"), "https://www.example.com/");
+        assert!(!back.request(&ask, HeaderValue::from_static("x")).headers().contains_key("authorization"));
+        assert_eq!(back.connect_to.to_string(), "www.example.com", "the way back is by name");
+    }
+
+    #[test]
+    fn a_redirect_to_nowhere_is_refused() {
+        assert_eq!(follow(true, 443, "http://www.example.com/"), "a redirect cannot be followed: from https to http");
+        assert_eq!(follow(false, 80, "ftp://www.example.com/"), "a redirect cannot be followed: to another scheme");
+        assert_eq!(follow(false, 80, "https://"), "a redirect cannot be followed: no usable Location");
+        let (_, hop) = first(false, 80);
+        assert!(matches!(hop.next(StatusCode::FOUND, None), Err(Fault::Redirect("no Location"))));
+    }
+
+    #[test]
+    fn see_other_turns_the_method_into_get() {
+        let (_, hop) = first(false, 80);
+        let next = |method: Method, status| {
+            Hop { method, ..hop.clone() }.next(status, Some(&HeaderValue::from_static("/"))).expect("followed").method
+        };
+        assert_eq!(next(Method::POST, StatusCode::SEE_OTHER), Method::GET);
+        assert_eq!(next(Method::HEAD, StatusCode::SEE_OTHER), Method::HEAD);
+        assert_eq!(next(Method::POST, StatusCode::FOUND), Method::POST);
+    }
+}

@@ -1,0 +1,117 @@
+//! The real prober: attempts over real sockets.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ::http::HeaderValue;
+use openssl::error::ErrorStack;
+use quorate_core::address_policy::AddressPolicy;
+use tokio::net::TcpStream;
+
+use super::attempt::Attempt;
+use super::classify::classify;
+use super::connect::connect;
+use super::fault::Fault;
+use super::resolve::Resolver;
+use super::target::{Ask, Host, Target};
+use super::tls::Tls;
+use super::{Finding, Outcome, Phase, Prober, http, tcp};
+use crate::config::WorkerConfig;
+
+/// Probes over the network.
+#[derive(Debug)]
+pub struct NetProber {
+    net: Net,
+}
+
+/// What all probes share.
+#[derive(Debug)]
+pub(super) struct Net {
+    resolver: Resolver,
+    policy: AddressPolicy,
+    source: Option<IpAddr>,
+    pub(super) tls: Tls,
+    /// The User-Agent up to the pool's id.
+    user_agent: String,
+}
+
+/// Why no prober can be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("the system's DNS servers cannot be read")]
+    Resolver(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("extra_ca_pem holds no PEM certificate")]
+    NoCertificate,
+    #[error("OpenSSL refuses the authorities")]
+    Tls(#[from] ErrorStack),
+    #[error("user_agent_url {0:?} cannot stand in a User-Agent")]
+    UserAgent(String),
+}
+
+impl NetProber {
+    pub fn new(config: &WorkerConfig) -> Result<Self, SetupError> {
+        let version = concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+        let user_agent = format!("Mozilla/5.0 (compatible; Quorate/{version}; +{}; pool-id: ", config.user_agent_url);
+        if HeaderValue::from_str(&user_agent).is_err() {
+            return Err(SetupError::UserAgent(config.user_agent_url.clone()));
+        }
+        let net = Net {
+            resolver: Resolver::new(&config.resolver)?,
+            policy: config.address_policy.clone(),
+            source: config.source_address,
+            tls: Tls::new(config.extra_ca_pem.as_deref())?,
+            user_agent,
+        };
+        Ok(Self { net })
+    }
+}
+
+impl Prober for NetProber {
+    async fn probe(&self, target: &Target) -> Outcome {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut attempt = Attempt::new(target.timeout);
+            let done = match &target.ask {
+                Ask::Tcp => tcp::probe(&self.net, target, &mut attempt).await,
+                Ask::Http(ask) => http::probe(&self.net, target, ask, &mut attempt).await,
+            };
+            let finding = match done {
+                Ok(()) => Finding::Passed,
+                Err(fault) if fault.timed_out() && attempts <= target.retries => continue,
+                Err(fault) => {
+                    let finding = classify(&fault);
+                    tracing::debug!(probe.kind = target.kind(), probe.finding = ?finding, probe.fault = ?fault, "a probe did not pass");
+                    finding
+                }
+            };
+            let Attempt { phases, response_code, rtt, .. } = attempt;
+            return Outcome { finding, response_code, rtt, phases, attempts };
+        }
+    }
+}
+
+impl Net {
+    /// Resolves, judges *every* address of the answer, and connects to the first: what was judged is
+    /// what is connected to, so no second look-up can lead elsewhere.
+    pub(super) async fn connect(&self, host: &Host, port: u16, attempt: &mut Attempt) -> Result<TcpStream, Fault> {
+        let addresses = match host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => {
+                let deadline = attempt.deadline;
+                attempt.within(Phase::Resolve, async { self.resolver.resolve(name, deadline).await }).await?
+            }
+        };
+        for address in &addresses {
+            self.policy.judge(*address).map_err(Fault::Forbidden)?;
+        }
+        // Sorted, so that several workers ask the same of several addresses.
+        let address = addresses.into_iter().min().ok_or(Fault::NoAddress)?;
+        attempt.within(Phase::Connect, connect(SocketAddr::new(address, port), self.source)).await
+    }
+
+    /// The User-Agent in the name of the target's pool.
+    pub(super) fn user_agent(&self, target: &Target) -> HeaderValue {
+        let pool = target.pool.to_string();
+        HeaderValue::from_str(&format!("{}{})", self.user_agent, &pool[..16])).expect("checked at start, and an id is hexadecimal")
+    }
+}

@@ -1,0 +1,102 @@
+//! Puts the loops of a worker together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::WorkerConfig;
+use crate::engine;
+use crate::hub::Hub;
+use crate::manifest::disk::Disk;
+use crate::probe::{NetProber, SetupError};
+use crate::session::{ControlUrlError, Impossible, Sessions};
+use crate::status::WorkerStatus;
+
+/// Between two attempts to write what the disk would not take.
+const SAVE_AGAIN: Duration = Duration::from_secs(30);
+
+/// Why a worker cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no probe can be made")]
+    Probe(#[from] SetupError),
+    #[error("the control plane cannot be dialled at {url:?}")]
+    ControlUrl { url: String, source: ControlUrlError },
+    #[error("no URL of the control plane is given")]
+    NoControlUrl,
+    #[error("the secret of the worker token cannot stand in a header")]
+    Token,
+    /// A bug of ours: the process should not go on half alive.
+    #[error("a task of the worker has panicked")]
+    Panicked(#[source] JoinError),
+}
+
+impl From<Impossible> for Error {
+    fn from(impossible: Impossible) -> Self {
+        match impossible {
+            Impossible::Url { url, source } => Self::ControlUrl { url, source },
+            Impossible::NoUrl => Self::NoControlUrl,
+            Impossible::Secret => Self::Token,
+        }
+    }
+}
+
+/// Probes and reports until `stop`, then says Goodbye and returns, within about a second. `status`
+/// tells how it stands all the while.
+///
+/// # Errors
+/// The configuration is unusable, or a task has panicked. A control plane that cannot be reached is
+/// no error: the worker tries for ever.
+pub async fn run(config: WorkerConfig, stop: CancellationToken, status: watch::Sender<WorkerStatus>) -> Result<(), Error> {
+    let prober = Arc::new(NetProber::new(&config)?);
+    let sessions = Sessions::new(&config.control_urls, &config.token)?;
+    let disk = config.data_dir.as_deref().and_then(|folder| {
+        let opened = Disk::open(folder);
+        opened.inspect_err(|error| tracing::warn!(folder = %folder.display(), error = %error, "the worker's folder cannot be used: nothing survives a restart")).ok()
+    });
+    let hub = Arc::new(Hub::new(&config.token, disk, status));
+    // Whichever loop ends first, the others have to end too.
+    let stop = stop.child_token();
+    let _stopped_with_us = stop.clone().drop_guard();
+    let mut loops: JoinSet<Result<(), JoinError>> = JoinSet::new();
+    let in_flight_max = config.probes_in_flight_max.max(1);
+    loops.spawn({
+        let (hub, stop) = (hub.clone(), stop.clone());
+        async move { engine::run(&hub, prober, in_flight_max, stop).await }
+    });
+    loops.spawn(sessions.run(hub.clone(), stop.clone()));
+    loops.spawn(keep(hub, stop));
+    while let Some(ended) = loops.join_next().await {
+        ended.flatten().map_err(Error::Panicked)?;
+    }
+    Ok(())
+}
+
+/// Keeps the folder as the board is.
+async fn keep(hub: Arc<Hub>, stop: CancellationToken) -> Result<(), JoinError> {
+    let mut bell = hub.unsaved_bell.subscribe();
+    let mut is_told = false;
+    let mut stopped = false;
+    while !stopped {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => stopped = true,
+            Ok(()) = bell.changed() => {}
+            () = sleep(SAVE_AGAIN), if is_told => {}
+        }
+        let saving = hub.clone();
+        match tokio::task::spawn_blocking(move || saving.save_unsaved()).await? {
+            Err(error) if !is_told => {
+                tracing::warn!(error = %error, "manifests cannot be kept on disk; a restart will fetch them again");
+                is_told = true;
+            }
+            Err(_) => {}
+            Ok(()) => is_told = false,
+        }
+    }
+    Ok(())
+}
