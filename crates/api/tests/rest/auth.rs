@@ -31,8 +31,9 @@ async fn every_kind_of_bad_credential_has_its_answer() {
         letters.swap(20, 21);
         letters.into_iter().collect::<String>()
     });
-    let cases: [(&[(&str, &str)], u16, Value); 8] = [
-        (&[], 400, error(9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers")),
+    let none: &[(&str, &str)] = &[];
+    let cases = [
+        (none, 400, error(9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers")),
         (&[("authorization", "Bearer ")], 400, malformed.clone()),
         (&[("authorization", "Basic YTpi")], 400, malformed.clone()),
         (&[("authorization", "Bearer a b")], 400, malformed),

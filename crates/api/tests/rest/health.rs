@@ -31,14 +31,14 @@ impl Owner {
         events::keep_partitions(&mut op, 1, 90).await.expect("partitions");
         op.commit().await.expect("commits");
         let store = PgVerdicts::new(world.db.clone());
-        store.heartbeat(&REPLICA, 9, Duration::from_secs(600)).await.expect("a heartbeat");
+        store.heartbeat(&REPLICA, 9, Duration::from_mins(10)).await.expect("a heartbeat");
         Self { store }
     }
 
     /// Makes the bucket of a pool its own and answers the pool as configured.
     async fn pool(&self, id: &str) -> (Bucket, PoolConfig) {
         let bucket = Bucket::of(id.parse().expect("an id"));
-        self.store.claim(REPLICA.id, &[bucket], Duration::from_secs(600)).await.expect("claims");
+        self.store.claim(REPLICA.id, &[bucket], Duration::from_mins(10)).await.expect("claims");
         let config = self.store.load(&[bucket]).await.expect("loads").pop().expect("the bucket");
         let pool = config.pools.into_iter().find(|pool| pool.pool.id.to_string() == id).expect("the pool");
         (bucket, pool)

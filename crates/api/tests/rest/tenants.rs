@@ -14,6 +14,9 @@ struct Objects {
     balancer: String,
 }
 
+/// A body of mine that names something of another's.
+type Body = fn(&Objects, &Objects) -> Value;
+
 impl Objects {
     /// Identifiers that nobody has.
     fn absent() -> Self {
@@ -116,7 +119,7 @@ async fn a_body_that_names_what_is_foreign_is_refused_like_one_that_names_nothin
     let world = World::start().await;
     let (mine, theirs) = (world.tenant("mine.example").await, world.tenant("theirs.example").await);
     let (my, their, absent) = (Objects::make(&world, &mine).await, Objects::make(&world, &theirs).await, Objects::absent());
-    let bodies: [(&str, fn(&Objects, &Objects) -> Value); 4] = [
+    let bodies: [(&str, Body); 4] = [
         ("pools", |_, other| pool_body("x", json!({"monitor": other.monitor}))),
         ("load_balancers", |my, other| json!({"name": "x.mine.example", "default_pools": [other.pool], "fallback_pool": my.pool})),
         ("load_balancers", |my, other| json!({"name": "x.mine.example", "default_pools": [my.pool], "fallback_pool": other.pool})),

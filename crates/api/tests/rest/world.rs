@@ -19,7 +19,7 @@ use quorate_store::worker_tokens::{self, NewPop};
 use quorate_store::{Db, schema, zones};
 use rand::RngExt;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, raw_sql};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -122,11 +122,6 @@ impl World {
         self.serving.wait().await;
         self.db.close().await;
         run(&self.admin, format!("drop database {} with (force)", self.database)).await;
-    }
-
-    /// A session as the administrator, to look and reach behind the scenes.
-    pub(crate) async fn admin(&self) -> PgConnection {
-        self.admin.clone().database(&self.database).connect().await.expect("the server answers")
     }
 
     pub(crate) async fn tenant(&self, zone_name: &str) -> Tenant {
