@@ -1,0 +1,259 @@
+//! Votes to verdicts of one bucket at one instant: what is to be published, with its evidence. Pure.
+
+use std::collections::HashMap;
+
+use quorate_core::event::{EventBody, EventOrigin, EventPool};
+use quorate_core::evidence::{Ballot, explain, failure_of};
+use quorate_core::failure;
+use quorate_core::ids::{AccountId, ReplicaId};
+use quorate_core::pool::{OriginHealth, PoolState, pool_state};
+use quorate_core::pop::{Pop, PopNo};
+use quorate_core::quorum::{self, Fence, Guards, may_commit};
+use quorate_core::vote::{Published, Verdict};
+use quorate_store::verdicts::{CheckChange, NewEvent, PoolChange, Tick};
+
+use crate::bucket::{PopVotes, Slot, count, told};
+use crate::plan::{Plan, PoolPlan};
+
+/// Verdict changes of one account in one tick: what is beyond waits for the next one, so that a storm
+/// of one account delays the others by one transaction of this size at most.
+const CHANGES_PER_ACCOUNT_MAX: usize = 500;
+/// Verdict changes in one tick.
+const CHANGES_MAX: usize = 2_000;
+
+/// What is to be published.
+#[derive(Debug)]
+pub(crate) struct Decision {
+    pub(crate) tick: Tick,
+    /// There is more than fits in one tick.
+    pub(crate) more: bool,
+}
+
+/// What a decision looks at beside the slot.
+pub(crate) struct View<'a, L> {
+    pub(crate) replica: ReplicaId,
+    /// For the names in evidence.
+    pub(crate) registered: &'a [Pop],
+    /// Whether votes that a PoP cast under a session epoch still count.
+    pub(crate) live: L,
+    pub(crate) now_ms: u32,
+}
+
+/// How the votes on one check stand.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    verdict: Option<Verdict>,
+    /// Some region says Down.
+    down_in_a_region: bool,
+    /// Some region with voters says nothing, for want of votes.
+    silent_region: bool,
+}
+
+/// Decides a bucket; `None`: nothing changes.
+pub(crate) fn decide<L: Fn(PopNo, u64) -> bool>(slot: &Slot, epoch: u64, view: &View<'_, L>) -> Option<Decision> {
+    let plan = slot.plan.as_ref()?;
+    let fence = Fence { epoch, config_seq: plan.config_seq };
+    let tick = Tick { bucket: plan.bucket, replica: view.replica, fence, checks: Vec::new(), pools: Vec::new(), events: Vec::new() };
+    let mut decision = Decision { tick, more: false };
+    let mut per_account: HashMap<AccountId, usize> = HashMap::new();
+    for pool in &plan.pools {
+        let taken = per_account.entry(pool.config.pool.account_id).or_default();
+        let room = (CHANGES_PER_ACCOUNT_MAX - *taken).min(CHANGES_MAX - decision.tick.checks.len());
+        let seated = slot.seated(pool, &view.live);
+        let deciding = PoolDecision::new(plan, pool, &seated, view);
+        *taken += deciding.decide(room, &mut decision);
+    }
+    let tick = &decision.tick;
+    (!tick.checks.is_empty() || !tick.pools.is_empty()).then_some(decision)
+}
+
+/// One pool on its way from what is published to what the votes say.
+struct PoolDecision<'a, L> {
+    pool: &'a PoolPlan,
+    plan: &'a Plan,
+    seated: &'a [Option<&'a PopVotes>],
+    view: &'a View<'a, L>,
+    /// By origin.
+    standings: Vec<Standing>,
+    /// By origin, as published after the changes so far.
+    verdicts: Vec<Published>,
+    state: PoolState,
+}
+
+impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
+    fn new(plan: &'a Plan, pool: &'a PoolPlan, seated: &'a [Option<&'a PopVotes>], view: &'a View<'a, L>) -> Self {
+        let standings = pool.probed.iter().map(|index| index.map_or_else(Standing::default, |index| standing(plan, pool, seated, index)));
+        Self {
+            standings: standings.collect(),
+            verdicts: pool.config.checks.iter().map(|check| check.verdict).collect(),
+            state: pool.config.state,
+            plan,
+            pool,
+            seated,
+            view,
+        }
+    }
+
+    /// Adds what changes, at most `room` verdicts; answers how many those are.
+    fn decide(mut self, room: usize, decision: &mut Decision) -> usize {
+        let config = &self.pool.config;
+        let account_id = config.pool.account_id;
+        // First what follows without a new verdict: from another configuration, or from one region alone.
+        if self.settle() {
+            decision.tick.events.push(self.event(None));
+        }
+        let fence = decision.tick.fence;
+        let mut changes = 0;
+        for origin in 0..self.verdicts.len() {
+            let published = config.checks[origin];
+            let Some(verdict) = self.standings[origin].verdict else { continue };
+            if !may_commit(Guards::ALL, fence, fence, published.verdict, verdict) {
+                continue;
+            }
+            if changes == room {
+                decision.more = true;
+                break;
+            }
+            changes += 1;
+            let ballots = self.ballots(origin);
+            self.verdicts[origin] = verdict.into();
+            let tipped = self.settle();
+            let (reason, response_code) = failure_of(verdict.into(), &ballots);
+            decision.tick.checks.push(CheckChange {
+                account_id,
+                check_id: published.check_id,
+                config_gen: published.config_gen,
+                expected_seq: published.verdict_seq,
+                verdict,
+                reason,
+                response_code,
+            });
+            decision.tick.events.push(self.event(Some(&Turned { origin, ballots, tipped })));
+        }
+        if self.state != config.state {
+            let change = PoolChange { account_id, pool_id: config.pool.id, expected_seq: config.state_seq, state: self.state };
+            decision.tick.pools.push(change);
+        }
+        changes
+    }
+
+    /// Moves the pool to the state that follows from its origins; whether that tipped it for those who
+    /// go by `healthy`.
+    ///
+    /// Where a region is silent, nobody knows whether it would say Down: the state stays, if it is
+    /// possible either way.
+    fn settle(&mut self) -> bool {
+        let before = self.state;
+        let (certain, possible) = (self.state_if(|standing| standing.down_in_a_region), self.state_if(Standing::may_be_down_in_a_region));
+        self.state = if before == possible { possible } else { certain };
+        self.state.healthy() != before.healthy()
+    }
+
+    fn state_if(&self, down_in_a_region: impl Fn(Standing) -> bool) -> PoolState {
+        let config = &self.pool.config;
+        let settings = &config.pool.settings;
+        let origins: Vec<OriginHealth> = config
+            .pool
+            .origins
+            .iter()
+            .zip(&self.verdicts)
+            .zip(&self.standings)
+            .map(|((origin, verdict), standing)| OriginHealth {
+                enabled: origin.settings.enabled,
+                verdict: *verdict,
+                down_in_a_region: down_in_a_region(*standing),
+            })
+            .collect();
+        pool_state(settings.enabled, config.monitor.is_some(), settings.minimum_origins, &origins)
+    }
+
+    fn ballots(&self, origin: usize) -> Vec<Ballot> {
+        let Some(index) = self.pool.probed[origin] else { return Vec::new() };
+        told(self.seated, index, self.plan.checks[index].check.config_gen, self.view.now_ms)
+    }
+
+    /// The event of a verdict, or of a pool that changed without one.
+    fn event(&self, turned: Option<&Turned>) -> NewEvent {
+        let config = &self.pool.config;
+        let pool = &config.pool;
+        NewEvent {
+            account_id: pool.account_id,
+            pool_id: pool.id,
+            check_id: turned.map(|turned| config.checks[turned.origin].check_id),
+            body: EventBody {
+                pool: EventPool {
+                    id: pool.id,
+                    name: pool.settings.name.clone(),
+                    healthy: self.state.healthy(),
+                    changed: turned.is_none_or(|turned| turned.tipped),
+                    minimum_origins: pool.settings.minimum_origins,
+                },
+                origins: (0..self.verdicts.len()).map(|origin| self.event_origin(origin, turned)).collect(),
+            },
+        }
+    }
+
+    fn event_origin(&self, origin: usize, turned: Option<&Turned>) -> EventOrigin {
+        let settings = &self.pool.config.pool.origins[origin].settings;
+        let published = &self.pool.config.checks[origin];
+        let verdict = self.verdicts[origin];
+        let turned = turned.filter(|turned| turned.origin == origin);
+        let (reason, response_code) = match verdict {
+            // As it was published then.
+            Published::Down if turned.is_none() && published.verdict == Published::Down => (published.reason, published.response_code),
+            Published::Down | Published::Unknown => match turned {
+                Some(turned) => failure_of(verdict, &turned.ballots),
+                None => failure_of(verdict, &self.ballots(origin)),
+            },
+            Published::Up => (None, None),
+        };
+        EventOrigin {
+            name: settings.name.clone(),
+            address: settings.address.clone(),
+            ip: settings.address.clone(),
+            enabled: settings.enabled,
+            healthy: verdict.healthy(),
+            failure_reason: failure::text_of(reason).to_owned(),
+            failure_code: failure::code_of(reason).to_owned(),
+            response_code,
+            changed: turned.is_some(),
+            evidence: turned.map(|turned| {
+                let by_number = |no: PopNo| self.view.registered.iter().find(|pop| pop.no == no);
+                explain(verdict, &self.pool.electorate, &turned.ballots, by_number)
+            }),
+        }
+    }
+}
+
+/// The verdict that an event is about.
+struct Turned {
+    origin: usize,
+    ballots: Vec<Ballot>,
+    /// The pool with it.
+    tipped: bool,
+}
+
+impl Standing {
+    const fn may_be_down_in_a_region(self) -> bool {
+        self.down_in_a_region || self.silent_region
+    }
+}
+
+fn standing(plan: &Plan, pool: &PoolPlan, seated: &[Option<&PopVotes>], index: usize) -> Standing {
+    let (ballots, any_down) = count(seated, index, plan.checks[index].check.config_gen);
+    let verdict = quorum::decide(Guards::ALL, &pool.electorate, &ballots);
+    let all_there = seated.iter().all(Option::is_some);
+    // Nobody says Down and nobody is away: no region says Down, and none is silent but by its own abstention.
+    if verdict == Some(Verdict::Up) && !any_down && all_there {
+        return Standing { verdict, ..Standing::default() };
+    }
+    let tally = quorum::tally(&pool.electorate, &ballots);
+    Standing {
+        verdict,
+        down_in_a_region: tally.regions.iter().any(|region| region.verdict == Some(Verdict::Down)),
+        silent_region: tally.regions.iter().any(|region| region.verdict.is_none() && region.missing() > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Decisions, driven by votes: an idle bucket decides at once, one that has just committed waits for
+//! the minimum spacing. One transaction a bucket, a few at a time, first come first served.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::bucket::{BUCKETS, Bucket};
+use quorate_core::timings::ms;
+use quorate_core::vote::Verdict;
+use quorate_store::verdicts::{CommitError, Committed, Tick, VerdictStore};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::bucket::Slot;
+use crate::decide::{Decision, View, decide};
+use crate::error::chain;
+use crate::registry::Registry;
+use crate::shared::{DELTA_ENTRIES_PER_SECOND, Shared};
+
+/// Commits under way: as many as the verdict path has connections.
+const COMMITS_MAX: usize = 4;
+/// Pause after the first refusal; it doubles with each that follows.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Commits under way when the process stops have this long to end.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// Buckets waiting for a decision above which workers are asked to slow down, and below which no longer.
+const OVERLOADED_ABOVE: usize = 256;
+const RELIEVED_BELOW: usize = 64;
+/// Part of the delta entries that is left to workers then. Rounds go on, so nothing is lost but speed.
+const THROTTLED_SHARE: u32 = 8;
+
+/// Buckets that may have something to decide. Each is in it once at most, so it is never full.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    sender: mpsc::Sender<Bucket>,
+    receiver: Mutex<mpsc::Receiver<Bucket>>,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Self {
+        let (sender, receiver) = mpsc::channel(usize::from(BUCKETS));
+        Self { sender, receiver: Mutex::new(receiver) }
+    }
+
+    /// Asks for a decision of a bucket.
+    pub(crate) fn push(&self, bucket: Bucket, slot: &mut Slot) {
+        if !slot.queued && self.sender.try_send(bucket).is_ok() {
+            slot.queued = true;
+        }
+    }
+
+    /// Buckets waiting.
+    fn len(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+
+    /// Whether so many wait that buckets should not change hands now.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.len() > OVERLOADED_ABOVE
+    }
+}
+
+/// What became of a commit.
+struct Outcome {
+    tick: Tick,
+    began: Instant,
+    more: bool,
+    result: Result<Committed, CommitError>,
+}
+
+/// Decides until the stop.
+pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>) {
+    let stop = shared.tasks.stop().clone();
+    let mut queue = shared.queue.receiver.lock().await;
+    let mut commits: JoinSet<Outcome> = JoinSet::new();
+    let mut later: BinaryHeap<Reverse<(Instant, Bucket)>> = BinaryHeap::new();
+    loop {
+        let free = commits.len() < COMMITS_MAX;
+        let due = later.peek().map(|Reverse((due, _))| *due);
+        let next = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(done) = commits.join_next() => {
+                let outcome = done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                settle(&shared, outcome);
+                None
+            }
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if free && due.is_some() => {
+                later.pop().map(|Reverse((_, bucket))| bucket)
+            }
+            Some(bucket) = queue.recv(), if free => Some(bucket),
+        };
+        if let Some(bucket) = next {
+            match consider(&shared, bucket) {
+                Next::Nothing => {}
+                Next::Later(due) => later.push(Reverse((due, bucket))),
+                Next::Commit(decision) => commit(&shared, decision, &mut commits),
+            }
+        }
+        throttle(&shared);
+    }
+    let drained = async {
+        while let Some(done) = commits.join_next().await {
+            if let Ok(outcome) = done {
+                settle(&shared, outcome);
+            }
+        }
+    };
+    if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
+        tracing::warn!(commits = commits.len(), "the database did not answer in time; the outcome of the last commits is unknown");
+    }
+}
+
+enum Next {
+    Nothing,
+    Later(Instant),
+    Commit(Decision),
+}
+
+fn consider<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, bucket: Bucket) -> Next {
+    let mut slot = shared.board.lock(bucket);
+    slot.queued = false;
+    // Whatever ends that state asks for another decision.
+    let Some(epoch) = slot.deciding() else { return Next::Nothing };
+    if let Some(due) = slot.not_before.filter(|due| *due > Instant::now()) {
+        // Until then it counts as asked for.
+        slot.queued = true;
+        return Next::Later(due);
+    }
+    let registered = shared.registered.load();
+    let view = View {
+        replica: shared.me.id,
+        registered: &registered,
+        live: |pop, epoch| shared.sessions.is_live(pop, epoch),
+        now_ms: shared.board.uptime_ms(),
+    };
+    match decide(&slot, epoch, &view) {
+        Some(decision) => {
+            slot.committing = true;
+            Next::Commit(decision)
+        }
+        None => Next::Nothing,
+    }
+}
+
+fn commit<S: VerdictStore, R: Registry>(shared: &Arc<Shared<S, R>>, decision: Decision, commits: &mut JoinSet<Outcome>) {
+    let shared = Arc::clone(shared);
+    commits.spawn(async move {
+        let Decision { tick, more } = decision;
+        let began = Instant::now();
+        let result = shared.verdicts.commit(&tick).await;
+        Outcome { tick, began, more, result }
+    });
+}
+
+/// Draws the consequences of a commit, and asks for the next decision of its bucket.
+fn settle<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, outcome: Outcome) {
+    let Outcome { tick, began, more, result } = outcome;
+    metrics::histogram!("quorate_commit_seconds").record(began.elapsed());
+    let mut slot = shared.board.lock(tick.bucket);
+    slot.committing = false;
+    let bucket = tick.bucket.number();
+    let label = match result {
+        Ok(_) => {
+            slot.published(&tick);
+            slot.refusals = 0;
+            slot.not_before = Some(began + ms(shared.timings.tick_ms));
+            for verdict in [Verdict::Up, Verdict::Down] {
+                let changes = tick.checks.iter().filter(|change| change.verdict == verdict).count();
+                metrics::counter!("quorate_verdicts_total", "verdict" => if verdict == Verdict::Up { "up" } else { "down" })
+                    .increment(changes.try_into().unwrap_or(u64::MAX));
+            }
+            tracing::debug!(bucket, verdicts = tick.checks.len(), pools = tick.pools.len(), more, "verdicts were published");
+            "committed"
+        }
+        Err(CommitError::Refused(error)) => {
+            let pause = REFUSED_PAUSE.saturating_mul(2_u32.saturating_pow(slot.refusals)).min(REFUSED_PAUSE_MAX);
+            if slot.refusals == 0 {
+                tracing::warn!(bucket, error = chain(&error), "the database refused verdicts; they are decided again until it takes them");
+            }
+            slot.refusals = slot.refusals.saturating_add(1);
+            slot.not_before = Some(Instant::now() + pause);
+            "refused"
+        }
+        Err(error) => {
+            // Not mine any more, not as I believed, or written without my learning of it: read before anything else.
+            slot.stale = true;
+            slot.not_before = Some(Instant::now() + ms(shared.timings.tick_ms));
+            let label = match &error {
+                CommitError::Fenced => "fenced",
+                CommitError::Stale => "stale",
+                CommitError::Unknown(_) | CommitError::Refused(_) => {
+                    tracing::warn!(
+                        bucket,
+                        error = chain(&error),
+                        "whether verdicts were published is not known; they are read again first"
+                    );
+                    "unknown"
+                }
+            };
+            shared.follow.poke();
+            label
+        }
+    };
+    metrics::counter!("quorate_commits_total", "outcome" => label).increment(1);
+    shared.queue.push(tick.bucket, &mut slot);
+}
+
+/// Asks the workers to slow down while too many buckets wait.
+fn throttle<S: VerdictStore, R: Registry>(shared: &Shared<S, R>) {
+    let waiting = shared.queue.len();
+    let slow = DELTA_ENTRIES_PER_SECOND / THROTTLED_SHARE;
+    shared.throttle.send_if_modified(|allowed| {
+        let wanted = match waiting {
+            _ if waiting > OVERLOADED_ABOVE => slow,
+            _ if waiting < RELIEVED_BELOW => DELTA_ENTRIES_PER_SECOND,
+            _ => *allowed,
+        };
+        let changed = *allowed != wanted;
+        if changed {
+            *allowed = wanted;
+            tracing::warn!(
+                buckets.waiting = waiting,
+                delta_entries_per_second = wanted,
+                "the load changed, and with it what workers may send"
+            );
+        }
+        changed
+    });
+}

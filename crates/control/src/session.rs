@@ -1,0 +1,380 @@
+//! One session of one worker, from its Hello to the end of the stream.
+
+mod limits;
+mod outbound;
+pub(crate) mod wire;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::bucket::Bucket;
+use quorate_core::pop::Pop;
+use quorate_core::register::Stamp;
+use quorate_core::timings::ms;
+use quorate_proto::convert::{Change, Chunk, Hello, Malformed, Window};
+use quorate_proto::v1::control_message::Body as ToWorker;
+use quorate_proto::v1::worker_message::Body as FromWorker;
+use quorate_proto::{PROTOCOL, v1};
+use quorate_store::verdicts::VerdictStore;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tonic::{Status, Streaming};
+
+use crate::error::chain;
+use crate::gateway::MESSAGE_OUT_MAX;
+use crate::identity::Secret;
+use crate::ingest::Taken;
+use crate::registry::Registry;
+use crate::sessions::{Admission, End, Introduction, Ticket};
+use crate::shared::Shared;
+
+use limits::{BadParts, DeltaRate};
+use outbound::{Gone, Outbound};
+
+/// A worker introduces itself within this.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Introductions in one stream: the first, and those after being told of a higher epoch.
+const HELLOS_MAX: u32 = 3;
+/// Checks that one worker is asked to probe at most, told to it.
+const CHECKS_MAX: u32 = 1_000_000;
+
+/// Runs a session of the PoP that the token speaks for.
+pub(crate) async fn run<S: VerdictStore, R: Registry>(
+    shared: Arc<Shared<S, R>>,
+    pop: Pop,
+    secret: Secret,
+    mut inbound: Streaming<v1::WorkerMessage>,
+    out: mpsc::Sender<Result<v1::ControlMessage, Status>>,
+) {
+    let stop = shared.tasks.stop().clone();
+    let code = pop.code.clone();
+    let out = Outbound::new(out, ms(shared.timings.session_lease_ms));
+    let work = async {
+        let (ticket, hello) = introduce(&shared, &pop, &secret, &mut inbound, &out).await?;
+        tracing::info!(pop = %pop.code, region = pop.region.code(), worker.version = hello.version, "a worker connected");
+        metrics::counter!("quorate_sessions_total").increment(1);
+        shared.presence.poke();
+        if !shared.registered.load().iter().any(|known| known.no == pop.no) {
+            // It was registered a moment ago.
+            shared.follow.poke();
+        }
+        Session::new(&shared, ticket, out, &hello).run(inbound).await
+    };
+    let ended = stop.run_until_cancelled(work).await;
+    shared.presence.poke();
+    match ended {
+        None => {}
+        Some(Ok(())) => tracing::info!(pop = %code, "a worker's session ended"),
+        Some(Err(reason)) => tracing::info!(pop = %code, reason = %reason, "a worker's session ended"),
+    }
+}
+
+/// Why a session ended that nobody asked to end.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("it did not introduce itself")]
+    NoHello,
+    #[error("it was fenced: {0}")]
+    Fenced(&'static str),
+    #[error("it was silent for longer than the lease")]
+    Silent,
+    #[error("it took no more messages")]
+    Stuck(#[from] Gone),
+    #[error("the connection broke: {0}")]
+    Broken(Box<Status>),
+}
+
+/// Hears the Hello and lets the worker in, or not.
+async fn introduce<S: VerdictStore, R: Registry>(
+    shared: &Shared<S, R>,
+    pop: &Pop,
+    secret: &Secret,
+    inbound: &mut Streaming<v1::WorkerMessage>,
+    out: &Outbound,
+) -> Result<(Ticket, Hello), Ended> {
+    for _ in 0..HELLOS_MAX {
+        let heard = tokio::time::timeout(HELLO_WITHIN, inbound.message()).await;
+        let Ok(Ok(Some(v1::WorkerMessage { body: Some(FromWorker::Hello(hello)) }))) = heard else { return Err(Ended::NoHello) };
+        let protocol = hello.protocol;
+        let hello = match Hello::try_from(hello) {
+            Ok(hello) => hello,
+            Err(malformed) => {
+                tracing::warn!(pop = %pop.code, error = %malformed, "a worker's introduction cannot be read");
+                return Err(fence(shared, out, "the introduction cannot be read by this release").await);
+            }
+        };
+        if protocol != PROTOCOL {
+            return Err(fence(shared, out, "this release of control does not speak the worker's protocol").await);
+        }
+        if hello.pop != pop.code || hello.region != pop.region {
+            return Err(fence(shared, out, "the token is of another PoP or region").await);
+        }
+        let introduction = Introduction {
+            pop: pop.clone(),
+            secret: secret.clone(),
+            epoch: hello.session_epoch,
+            boot_id: hello.boot_id,
+            version: hello.version.clone(),
+        };
+        match shared.sessions.admit(introduction) {
+            Admission::Admitted(ticket) => {
+                out.send(ToWorker::Welcome(welcome(shared, ticket.epoch()))).await?;
+                return Ok((ticket, hello));
+            }
+            Admission::RaiseAbove(epoch) => out.send(ToWorker::Welcome(welcome(shared, epoch))).await?,
+            Admission::Fenced => return Err(fence(shared, out, "another process speaks for this PoP").await),
+        }
+    }
+    Err(Ended::NoHello)
+}
+
+fn welcome<S, R>(shared: &Shared<S, R>, min_epoch: u64) -> v1::Welcome {
+    v1::Welcome {
+        min_epoch,
+        timings: Some((&shared.timings).into()),
+        limits: Some(v1::Limits {
+            delta_entries_per_second: *shared.throttle.borrow(),
+            message_bytes_max: MESSAGE_OUT_MAX.try_into().unwrap_or(u32::MAX),
+            checks_max: CHECKS_MAX,
+        }),
+        replica_id: shared.me.id.as_bytes().to_vec().into(),
+    }
+}
+
+/// Tells the worker that it may not vote.
+async fn fence<S, R>(shared: &Shared<S, R>, out: &Outbound, reason: &'static str) -> Ended {
+    metrics::counter!("quorate_fences_total").increment(1);
+    let message = v1::Fence { reason: reason.to_owned(), retry_after_ms: shared.timings.fence_retry_ms };
+    match out.send(ToWorker::Fence(message)).await {
+        Ok(()) => Ended::Fenced(reason),
+        Err(gone) => gone.into(),
+    }
+}
+
+/// A worker that was let in.
+struct Session<'a, S, R> {
+    shared: &'a Shared<S, R>,
+    ticket: Ticket,
+    out: Outbound,
+    /// What the worker has, as far as this session knows.
+    manifests: outbound::Manifests,
+    bad: BadParts,
+    deltas: DeltaRate,
+}
+
+impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
+    fn new(shared: &'a Shared<S, R>, ticket: Ticket, out: Outbound, hello: &Hello) -> Self {
+        Self { shared, ticket, out, manifests: outbound::Manifests::new(hello), bad: BadParts::default(), deltas: DeltaRate::default() }
+    }
+
+    async fn run(mut self, mut inbound: Streaming<v1::WorkerMessage>) -> Result<(), Ended> {
+        let lease = ms(self.shared.timings.session_lease_ms);
+        let mut map = self.shared.map.subscribe();
+        let mut manifests = self.shared.manifests.subscribe();
+        let mut throttle = self.shared.throttle.subscribe();
+        map.mark_changed();
+        manifests.mark_changed();
+        let mut silent_at = Instant::now() + lease;
+        loop {
+            // A sender of these lives as long as the control plane.
+            tokio::select! {
+                biased;
+                end = self.ticket.ended() => return Err(self.ended(&end).await),
+                Ok(()) = map.changed() => {
+                    let message = map.borrow_and_update().as_deref().map(v1::BucketMap::from);
+                    if let Some(message) = message {
+                        self.out.send(ToWorker::BucketMap(message)).await?;
+                    }
+                }
+                Ok(()) = manifests.changed() => self.send_manifests().await?,
+                Ok(()) = throttle.changed() => {
+                    let delta_entries_per_second = *throttle.borrow_and_update();
+                    self.out.send(ToWorker::Throttle(v1::Throttle { delta_entries_per_second })).await?;
+                }
+                heard = tokio::time::timeout_at(silent_at, inbound.message()) => match heard {
+                    Err(_) => return Err(Ended::Silent),
+                    Ok(Err(status)) => return Err(Ended::Broken(Box::new(status))),
+                    Ok(Ok(None)) => return Ok(()),
+                    Ok(Ok(Some(message))) => {
+                        silent_at = Instant::now() + lease;
+                        self.ticket.heard(self.manifests.checks());
+                        if self.hear(message).await? {
+                            return Ok(());
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    async fn ended(&self, end: &End) -> Ended {
+        match end {
+            End::Fenced => fence(self.shared, &self.out, "a newer process speaks for this PoP").await,
+            End::Revoked => fence(self.shared, &self.out, "the worker token was revoked or replaced").await,
+            End::Reopened => Ended::Fenced("the same process opened another stream"),
+        }
+    }
+
+    /// Takes a message; `true`: it was the last.
+    async fn hear(&mut self, message: v1::WorkerMessage) -> Result<bool, Ended> {
+        match message.body {
+            Some(FromWorker::Round(round)) => self.take_round(round).await?,
+            Some(FromWorker::Delta(delta)) => self.take_delta(&delta).await?,
+            Some(FromWorker::ManifestAck(ack)) => self.take_ack(&ack).await?,
+            Some(FromWorker::Goodbye(goodbye)) => {
+                self.ticket.goodbye();
+                self.shared.follow.poke();
+                tracing::info!(
+                    pop.no = self.ticket.pop().0,
+                    reason = goodbye.reason,
+                    "a worker says goodbye; its votes are missing from now on"
+                );
+                return Ok(true);
+            }
+            Some(FromWorker::Hello(_)) | None => self.bad_part("message").await?,
+        }
+        Ok(false)
+    }
+
+    async fn take_round(&mut self, round: v1::Round) -> Result<(), Ended> {
+        let stamp = Stamp { epoch: self.ticket.epoch(), seq: round.seq };
+        let now_ms = self.shared.board.uptime_ms();
+        metrics::counter!("quorate_rounds_total").increment(1);
+        for chunk in round.chunks {
+            let taken = match Chunk::try_from(chunk) {
+                Ok(chunk) => {
+                    let taken = self.take(chunk.bucket, |slot, pop| slot.take_chunk(pop, stamp, &chunk, now_ms));
+                    if let Some(step) = self.manifests.if_behind(self.shared, self.ticket.pop(), chunk.bucket, chunk.manifest_version) {
+                        self.out.send(step).await?;
+                    }
+                    taken
+                }
+                Err(malformed) => Part::Unreadable(malformed),
+            };
+            self.judge(taken, "chunk").await?;
+        }
+        for window in round.detail {
+            let taken = match Window::try_from(window) {
+                Ok(window) => match self.take(window.bucket, |slot, pop| slot.take_window(pop, stamp, &window)) {
+                    // Its chunk has told already what is wrong with the version.
+                    Part::Taken(_, Taken::Ahead | Taken::UnknownVersion | Taken::Old) => continue,
+                    part => part,
+                },
+                Err(malformed) => Part::Unreadable(malformed),
+            };
+            self.judge(taken, "window").await?;
+        }
+        let ack = v1::RoundAck { seq: round.seq, next_round_ms: self.shared.timings.round_ms };
+        Ok(self.out.send(ToWorker::RoundAck(ack)).await?)
+    }
+
+    async fn take_delta(&mut self, delta: &v1::Delta) -> Result<(), Ended> {
+        let stamp = Stamp { epoch: self.ticket.epoch(), seq: delta.seq };
+        let now_ms = self.shared.board.uptime_ms();
+        if !self.deltas.admits(delta.entries.len(), *self.shared.throttle.borrow()) {
+            // The next round heals it.
+            metrics::counter!("quorate_deltas_dropped_total").increment(1);
+            return Ok(());
+        }
+        let mut by_bucket: HashMap<(Bucket, u64), Vec<Change>> = HashMap::new();
+        for entry in &delta.entries {
+            match Change::try_from(entry) {
+                Ok(change) => by_bucket.entry((change.bucket, change.manifest_version)).or_default().push(change),
+                Err(malformed) => self.judge(Part::Unreadable(malformed), "delta").await?,
+            }
+        }
+        for ((bucket, _), changes) in by_bucket {
+            let taken = self.take(bucket, |slot, pop| slot.take_delta(pop, stamp, &changes, now_ms));
+            self.judge(taken, "delta").await?;
+        }
+        Ok(())
+    }
+
+    /// Gives one bucket's part of a message to its slot, and asks for a decision where it may change something.
+    fn take(&self, bucket: Bucket, give: impl FnOnce(&mut crate::bucket::Slot, quorate_core::pop::PopNo) -> Taken) -> Part {
+        let mut slot = self.shared.board.lock(bucket);
+        let taken = give(&mut slot, self.ticket.pop());
+        if taken == (Taken::Kept { changed: true }) {
+            self.shared.queue.push(bucket, &mut slot);
+        }
+        Part::Taken(bucket, taken)
+    }
+
+    async fn judge(&mut self, part: Part, what: &'static str) -> Result<(), Ended> {
+        match part {
+            Part::Taken(_, Taken::Kept { .. } | Taken::Old) => {}
+            // The worker learned of a configuration before this replica did.
+            Part::Taken(_, Taken::Ahead) => self.shared.follow.poke(),
+            Part::Taken(bucket, Taken::UnknownVersion) => {
+                metrics::counter!("quorate_parts_ignored_total", "reason" => "unknown_version").increment(1);
+                if let Some(step) = self.manifests.again(self.shared, self.ticket.pop(), bucket) {
+                    self.out.send(step).await?;
+                }
+            }
+            // Its map is older than ours; it gets the new one with the next change.
+            Part::Taken(_, Taken::NotServed) => {
+                metrics::counter!("quorate_parts_ignored_total", "reason" => "not_served").increment(1);
+            }
+            Part::Taken(bucket, Taken::Malformed) => {
+                tracing::debug!(pop.no = self.ticket.pop().0, bucket = bucket.number(), part = what, "a part does not fit its manifest");
+                self.bad_part(what).await?;
+            }
+            Part::Unreadable(malformed) => {
+                tracing::debug!(pop.no = self.ticket.pop().0, error = chain(&malformed), part = what, "a part cannot be read");
+                self.bad_part(what).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what is malformed; too much of it ends the session.
+    async fn bad_part(&mut self, what: &'static str) -> Result<(), Ended> {
+        metrics::counter!("quorate_bad_parts_total", "part" => what).increment(1);
+        if self.bad.too_many() {
+            return Err(fence(self.shared, &self.out, "too many malformed messages").await);
+        }
+        Ok(())
+    }
+
+    async fn take_ack(&mut self, ack: &v1::ManifestAck) -> Result<(), Ended> {
+        let Some(bucket) = u16::try_from(ack.bucket).ok().and_then(Bucket::new) else { return self.bad_part("ack").await };
+        for rejected in &ack.rejected {
+            metrics::counter!("quorate_checks_rejected_total").increment(1);
+            let check = <[u8; 16]>::try_from(&*rejected.check_id).map(quorate_core::ids::CheckId::from_bytes);
+            let check = check.map_or_else(|_| "unreadable".to_owned(), |id| id.to_string());
+            tracing::warn!(
+                pop.no = self.ticket.pop().0,
+                check.id = check,
+                error = rejected.error,
+                "a worker cannot run a check; it abstains there"
+            );
+        }
+        if ack.version == 0 {
+            // What it came to differs from what was meant: it starts over.
+            metrics::counter!("quorate_manifests_resent_total").increment(1);
+            if let Some(step) = self.manifests.whole(self.shared, self.ticket.pop(), bucket) {
+                self.out.send(step).await?;
+            }
+            return Ok(());
+        }
+        self.manifests.acknowledged(bucket, ack.version, ack.nonce);
+        Ok(())
+    }
+
+    /// Brings every bucket's manifest up to date.
+    async fn send_manifests(&mut self) -> Result<(), Ended> {
+        for bucket in Bucket::all() {
+            if let Some(step) = self.manifests.next(self.shared, self.ticket.pop(), bucket) {
+                self.out.send(step).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One bucket's part of a message.
+enum Part {
+    Taken(Bucket, Taken),
+    Unreadable(Malformed),
+}
