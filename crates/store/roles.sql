@@ -1,35 +1,32 @@
 -- Roles are of the whole cluster, migrations are of one database: so they are made here, beside the
--- migrations, by whoever runs them. Several may do so at once (each test has a database of its own).
+-- migrations, by whoever runs them. Several may do so at once, for databases of their own: who comes
+-- second waits for the first and finds the work done.
 do $$
 declare
     role_name text;
 begin
-    perform pg_advisory_xact_lock(7310034);
-    foreach role_name in array array['quorate_owner', 'quorate_app', 'quorate_auth', 'quorate_control'] loop
+    foreach role_name in array array['quorate_owner', 'quorate_app', 'quorate_auth', 'quorate_control', 'quorate_service'] loop
+        continue when exists (select from pg_roles where rolname = role_name);
         begin
-            if not exists (select from pg_roles where rolname = role_name) then
-                execute format('create role %I nologin', role_name);
-            end if;
+            execute format('create role %I %s', role_name, case role_name when 'quorate_service' then 'login noinherit' else 'nologin' end);
         exception
             when duplicate_object or unique_violation then null;
         end;
     end loop;
-    begin
-        if not exists (select from pg_roles where rolname = 'quorate_service') then
-            create role quorate_service login noinherit;
-        end if;
-    exception
-        when duplicate_object or unique_violation then null;
-    end;
 
     -- The login may become each role of the program and has no right of its own.
     foreach role_name in array array['quorate_app', 'quorate_auth', 'quorate_control'] loop
-        if not pg_has_role('quorate_service', role_name, 'member') then
+        continue when pg_has_role('quorate_service', role_name, 'member');
+        begin
             execute format('grant %I to quorate_service', role_name);
-        end if;
+        exception
+            -- The last is "tuple concurrently updated".
+            when duplicate_object or unique_violation or internal_error then null;
+        end;
     end loop;
-    -- Who migrates becomes the owner to do so.
-    if not pg_has_role(current_user, 'quorate_owner', 'member') then
+
+    -- Who migrates becomes the owner to do so; a superuser may without being told.
+    if not (select rolsuper from pg_roles where rolname = current_user) then
         execute format('grant quorate_owner to %I', current_user);
     end if;
 

@@ -7,7 +7,7 @@ use quorate_core::ids::ReplicaId;
 use quorate_core::pop::{Pop, PopNo};
 use quorate_core::quorum::Fence;
 use quorate_core::region::Region;
-use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::types::PgInterval;
 
 use super::columns::Columns;
@@ -29,6 +29,9 @@ const VOTE_ATTEMPTS_MAX: u32 = 3;
 /// Codes that `commit_verdicts` raises.
 const FENCED: &str = "QU001";
 const STALE: &str = "QU002";
+
+const FOREIGN_KEY_VIOLATION: &str = "23503";
+const DEADLOCK_DETECTED: &str = "40P01";
 
 /// The verdict path of one process.
 #[derive(Clone, Debug)]
@@ -265,8 +268,8 @@ impl VerdictStore for PgVerdicts {
         for rows in rows.chunks(VOTE_ROWS_MAX) {
             let mut attempt = 1;
             while let Err(problem) = save_votes_once(&self.db, rows).await {
-                // A check was deleted between the look for it and the write: look again.
-                if !is_foreign_key_violation(&problem) || attempt == VOTE_ATTEMPTS_MAX {
+                // A check was deleted between the look for it and the write, or while it was written: look again.
+                if !met_a_deletion(&problem) || attempt == VOTE_ATTEMPTS_MAX {
                     return Err(problem.into());
                 }
                 attempt += 1;
@@ -366,8 +369,9 @@ fn outcome(problem: sqlx::Error) -> CommitError {
     }
 }
 
-fn is_foreign_key_violation(problem: &sqlx::Error) -> bool {
-    problem.as_database_error().map(DatabaseError::kind).is_some_and(|kind| matches!(kind, ErrorKind::ForeignKeyViolation))
+fn met_a_deletion(problem: &sqlx::Error) -> bool {
+    let code = problem.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| code == FOREIGN_KEY_VIOLATION || code == DEADLOCK_DETECTED)
 }
 
 fn numbers(buckets: &[Bucket]) -> Vec<i16> {
