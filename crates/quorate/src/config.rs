@@ -150,8 +150,14 @@ fn setting_of(name: &str) -> Option<String> {
     named.or_else(|| name.contains("__").then(|| name.to_ascii_lowercase().replace("__", ".")))
 }
 
+/// A variable that is set to nothing is not set: compose writes those for what is left out.
 fn environment() -> Env {
-    Env::prefixed(PREFIX).filter_map(|name| setting_of(name.as_str()).map(Into::into))
+    let is_empty = |name: &str| {
+        std::env::vars_os().any(|(key, value)| {
+            value.is_empty() && key.to_str().and_then(|key| key.strip_prefix(PREFIX)).is_some_and(|rest| rest.eq_ignore_ascii_case(name))
+        })
+    };
+    Env::prefixed(PREFIX).filter_map(move |name| setting_of(name.as_str()).filter(|_| !is_empty(name.as_str())).map(Into::into))
 }
 
 /// Variables that look like settings and are none: told as a warning, since others (Kubernetes, for a service of that

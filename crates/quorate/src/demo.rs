@@ -5,6 +5,7 @@
 
 pub mod http;
 pub mod manner;
+pub mod objects;
 pub mod origin;
 pub mod socket;
 pub mod switchboard;

@@ -10,6 +10,9 @@ use quorate_store::tokens::Pepper;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
 use crate::failure::{OrUsage as _, Result};
@@ -38,6 +41,17 @@ impl std::fmt::Debug for Tls {
     }
 }
 
+impl Tls {
+    /// SHA-256 of the CA's certificate, which worker tokens carry.
+    pub fn ca_sha256(&self) -> anyhow::Result<[u8; 32]> {
+        let chain = CertificateDer::pem_slice_iter(self.chain_pem.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .context("the server's certificate chain is not PEM")?;
+        let ca = chain.last().context("the server's certificate chain is empty")?;
+        Ok(Sha256::digest(ca).into())
+    }
+}
+
 impl Secrets {
     /// Takes what the configuration gives, reads the rest from the folder, and makes there what is missing.
     pub fn load_or_make(config: &Config) -> Result<Self> {
@@ -56,9 +70,12 @@ pub fn load_or_make_pepper(config: &Config) -> Result<Pepper> {
         return parse_pepper(&text).with_context(|| format!("{place} is no token pepper")).or_usage();
     }
     let dir = config.secrets_dir()?;
-    make_private_dir(&dir)?;
+    let _lock = lock(&dir)?;
     let file = dir.join("token-pepper");
-    let text = read_or_make(&file, || Ok(hex(&rand::random::<[u8; 32]>())))?;
+    if !file.exists() {
+        write_private(&file, &hex(&rand::random::<[u8; 32]>()))?;
+    }
+    let text = read(&file)?;
     Ok(parse_pepper(&text).with_context(|| format!("{} is no token pepper", file.display()))?)
 }
 
@@ -73,12 +90,13 @@ fn parse_pepper(text: &str) -> anyhow::Result<Pepper> {
     Ok(Pepper(bytes))
 }
 
-fn load_or_make_tls(config: &Config) -> Result<Tls> {
+/// Only the server's certificate and key.
+pub fn load_or_make_tls(config: &Config) -> Result<Tls> {
     if let (Some(chain), Some(key)) = (&config.secrets.tls_chain_file, &config.secrets.tls_key_file) {
         return Ok(Tls { chain_pem: read(chain).or_usage()?, key_pem: read(key).or_usage()? });
     }
     let dir = config.secrets_dir()?;
-    make_private_dir(&dir)?;
+    let _lock = lock(&dir)?;
     let (chain, key) = (dir.join("control.pem"), dir.join("control.key"));
     if !(chain.exists() && key.exists()) {
         let (ca_pem, ca_key) = load_or_make_ca(&dir)?;
@@ -160,11 +178,15 @@ pub fn write_private(file: &Path, content: &str) -> anyhow::Result<()> {
     fs::rename(&new, file).with_context(what)
 }
 
-fn read_or_make(file: &Path, make: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<String> {
-    if !file.exists() {
-        write_private(file, &make()?)?;
-    }
-    read(file)
+/// Makes the folder, and keeps others out while something may be made in it: two replicas that start at once must not
+/// make two peppers. Let go when dropped.
+fn lock(dir: &Path) -> anyhow::Result<fs::File> {
+    make_private_dir(dir)?;
+    let file = dir.join("lock");
+    let what = || format!("cannot lock {}", file.display());
+    let handle = fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&file).with_context(what)?;
+    handle.lock().with_context(what)?;
+    Ok(handle)
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
@@ -203,10 +225,20 @@ mod tests {
         let secrets = dir.path().join("secrets");
         assert_eq!(mode(&secrets), 0o700);
         let files: Vec<_> = fs::read_dir(&secrets).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(files.len(), 5, "{files:?}");
+        assert_eq!(files.len(), 6, "{files:?}");
         for file in files {
             assert_eq!(mode(&file), 0o600, "{}", file.display());
         }
+    }
+
+    #[test]
+    fn processes_that_start_at_once_make_one_pepper() {
+        let dir = tempfile::tempdir().unwrap();
+        let peppers: std::collections::HashSet<[u8; 32]> = std::thread::scope(|scope| {
+            let started: Vec<_> = (0..8).map(|_| scope.spawn(|| load_or_make_pepper(&config_in(dir.path())).unwrap().0)).collect();
+            started.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(peppers.len(), 1);
     }
 
     #[test]

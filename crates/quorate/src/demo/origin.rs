@@ -22,6 +22,8 @@ use super::tls::DemoTls;
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(30);
 /// Connections served at once by one origin; more wait in the accept queue.
 const CONNECTIONS_MAX: usize = 256;
+/// Connections that wait to be accepted.
+const ACCEPT_QUEUE: u32 = 1024;
 /// Connections tried to fill an accept queue of length 0.
 const FILLERS_MAX: usize = 8;
 /// A connection attempt that takes longer on one's own machine met a full accept queue.
@@ -30,6 +32,16 @@ const FULL_AFTER: Duration = Duration::from_millis(200);
 /// TLS alerts, fatal, as a record of TLS 1.2: what a server may answer to a ClientHello before it has chosen a version.
 const ALERT_UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 const ALERT_HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
+
+/// Which port an origin takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    Free,
+    /// This one, or a free one where it is taken.
+    Rather(u16),
+    /// This one or none.
+    Exactly(u16),
+}
 
 /// An origin that has its port. It does what its manner says once [`serve`](Self::serve) runs.
 #[derive(Debug)]
@@ -50,22 +62,20 @@ enum Door {
 }
 
 impl Origin {
-    /// Takes `port` of `ip`, or a free one where it is taken or `None`.
-    pub async fn bind(name: &str, manner: Manner, ip: IpAddr, port: Option<u16>) -> io::Result<Self> {
-        let socket = match port.map(|port| socket_at(SocketAddr::new(ip, port))) {
-            Some(Ok(socket)) => socket,
-            Some(Err(error)) if error.kind() != io::ErrorKind::AddrInUse => return Err(error),
-            Some(Err(_)) | None => socket_at(SocketAddr::new(ip, 0))?,
+    /// Takes a port of `ip`.
+    pub async fn bind(name: &str, manner: Manner, ip: IpAddr, port: Port) -> io::Result<Self> {
+        let at = |port| open(manner, SocketAddr::new(ip, port));
+        let (address, door) = match port {
+            Port::Free => at(0)?,
+            Port::Exactly(port) => at(port)?,
+            Port::Rather(port) => match at(port) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => at(0)?,
+                opened => opened?,
+            },
         };
-        let address = socket.local_addr()?;
-        let door = match manner {
-            Manner::Refused => Door::Shut(socket),
-            Manner::Unanswered => {
-                let listener = socket.listen(0)?;
-                let fillers = fill(address).await;
-                Door::Full(listener, fillers)
-            }
-            _ => Door::Open(socket.listen(1024)?),
+        let door = match door {
+            Door::Full(listener, _) => Door::Full(listener, fill(address).await),
+            door => door,
         };
         Ok(Self { name: name.to_owned(), manner, address, door })
     }
@@ -128,12 +138,18 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(
     Ok((stream, peer.ip().to_canonical(), place))
 }
 
-fn socket_at(address: SocketAddr) -> io::Result<TcpSocket> {
+fn open(manner: Manner, address: SocketAddr) -> io::Result<(SocketAddr, Door)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // The port of the last run may still be in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    Ok(socket)
+    let address = socket.local_addr()?;
+    let door = match manner {
+        Manner::Refused => Door::Shut(socket),
+        Manner::Unanswered => Door::Full(socket.listen(0)?, Vec::new()),
+        _ => Door::Open(socket.listen(ACCEPT_QUEUE)?),
+    };
+    Ok((address, door))
 }
 
 async fn fill(address: SocketAddr) -> Vec<TcpStream> {

@@ -1,0 +1,108 @@
+//! `quorate worker`: one worker, and the small listener that tells how it stands.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::routing::get;
+use quorate_api::{ServeLimits, serve};
+use quorate_core::address_policy::AddressPolicy;
+use quorate_proto::join::JoinToken;
+use quorate_worker::{ResolverConfig, WorkerConfig, WorkerStatus};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::worker_tokens;
+use crate::assemble::{REST_DRAIN, bind};
+use crate::config::Config;
+use crate::config::worker::Worker;
+use crate::failure::{OrUsage as _, Result};
+use crate::lifecycle::{self, Signals};
+use crate::telemetry::Metrics;
+
+pub async fn run(config: Config) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let token = worker_tokens::configured(&config)?;
+    let data_dir = match &config.worker.data_dir {
+        Some(dir) => dir.clone(),
+        None => config.data_dir()?.join("worker"),
+    };
+    let worker = worker_config(&config.worker, token, &data_dir)?;
+    let metrics = Metrics::start("worker")?;
+    let listener = bind(config.worker.listen, "--listen").await?;
+    let address: SocketAddr = listener.local_addr().context("a socket has no address")?;
+    tracing::info!(pop = %worker.token.pop, region = %worker.token.region, listen = %address, "a worker starts");
+
+    let stop = CancellationToken::new();
+    let (status, told) = watch::channel(WorkerStatus::default());
+    let limits = ServeLimits { drain: REST_DRAIN, ..ServeLimits::default() };
+    let asked = serve(listener, router(told, metrics.clone()), limits, stop.clone());
+    let running = quorate_worker::run(worker, stop.clone(), status);
+    lifecycle::run(&mut signals, &stop, async {
+        let ended = async {
+            let ended = running.await;
+            // A worker that ends by itself takes the listener along.
+            stop.cancel();
+            ended
+        };
+        let (ended, (), ()) = tokio::join!(ended, asked, metrics.upkeep(stop.clone()));
+        Ok(ended.context("the worker cannot run")?)
+    })
+    .await
+}
+
+/// The worker's own form of its configuration.
+fn worker_config(worker: &Worker, token: JoinToken, data_dir: &Path) -> Result<WorkerConfig> {
+    let read =
+        |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {} (worker.extra_ca_file)", file.display()));
+    let extra_ca_pem = worker.extra_ca_file.as_deref().map(read).transpose().or_usage()?;
+    Ok(WorkerConfig {
+        data_dir: Some(data_dir.to_owned()),
+        address_policy: AddressPolicy::new(worker.allow_cidrs.clone()),
+        source_address: worker.source_address,
+        resolver: if worker.resolver.is_empty() { ResolverConfig::System } else { ResolverConfig::Servers(worker.resolver.clone()) },
+        extra_ca_pem,
+        user_agent_url: worker.user_agent_url.clone(),
+        ..WorkerConfig::new(worker.control_urls.clone(), token)
+    })
+}
+
+/// `/healthz`: the process lives. `/readyz`: its votes reach somebody, or why not.
+fn router(told: watch::Receiver<WorkerStatus>, metrics: Metrics) -> Router {
+    let ready = move || {
+        let (code, text) = readiness(&told.borrow());
+        async move { (code, text) }
+    };
+    let scrape = move || {
+        let text = metrics.render();
+        async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
+    };
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready)).route("/metrics", get(scrape))
+}
+
+fn readiness(status: &WorkerStatus) -> (StatusCode, String) {
+    match (&status.fenced, status.is_ready()) {
+        (Some(why), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("fenced: {why}\n")),
+        (None, false) => (StatusCode::SERVICE_UNAVAILABLE, "no session with any control plane; probing goes on\n".to_owned()),
+        (None, true) => (StatusCode::OK, format!("ready: {} checks, sessions with {}\n", status.checks, status.connected.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_ready_while_its_votes_reach_somebody() {
+        let mut status = WorkerStatus::default();
+        assert_eq!(readiness(&status).0, StatusCode::SERVICE_UNAVAILABLE);
+        status.connected = vec!["https://127.0.0.1:8081".to_owned()];
+        assert_eq!(readiness(&status).0, StatusCode::OK);
+        status.fenced = Some("another process speaks for lhr".to_owned());
+        let (code, text) = readiness(&status);
+        assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text.contains("another process"), "{text}");
+    }
+}
