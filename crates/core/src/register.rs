@@ -24,6 +24,14 @@ pub fn counts(guards: Guards, fresh: bool, cast_under: u64, config_gen: u64) -> 
     fresh && (!guards.compare_generation || cast_under == config_gen)
 }
 
+/// Whether a round, and with it the first message of a session, carries the state of a check:
+/// always, whether or not it changed since it was last sent. Whoever listens now may never have
+/// heard what was sent before.
+#[must_use]
+pub fn round_carries(guards: Guards, changed: bool) -> bool {
+    guards.resend_unchanged || changed
+}
+
 /// The epoch of a worker that starts: above the stored one, whatever the clock says.
 #[must_use]
 pub fn next_epoch(guards: Guards, stored: u64, unix_ms: u64) -> u64 {
@@ -64,6 +72,13 @@ mod tests {
             assert_eq!(counts(Guards::ALL, fresh, cast_under, config_gen), counted, "{fresh} {cast_under} {config_gen}");
             assert_eq!(counts(Guards { compare_generation: false, ..Guards::ALL }, fresh, cast_under, config_gen), fresh);
         }
+    }
+
+    #[test]
+    fn a_round_carries_what_did_not_change() {
+        assert!(round_carries(Guards::ALL, false) && round_carries(Guards::ALL, true));
+        let sparing = Guards { resend_unchanged: false, ..Guards::ALL };
+        assert!(!round_carries(sparing, false) && round_carries(sparing, true));
     }
 
     #[test]
