@@ -13,7 +13,7 @@ use crate::error::{Error, Referrer};
 use crate::row::hex;
 use crate::{accounts, buckets};
 
-pub(crate) use rows::PoolRow;
+pub(crate) use rows::{PoolRow, pool_row};
 
 /// In creation order; `monitor` keeps only the pools that use it.
 pub async fn list(db: &mut Tenant, account: AccountId, monitor: Option<MonitorId>) -> Result<Vec<Pool>, Error> {

@@ -12,7 +12,6 @@ use sqlx::PgConnection;
 use crate::error::{Error, on_constraint};
 use crate::row::{Place, big};
 
-/// A pool with its origins in order: one statement, so that both are of one instant.
 pub(crate) struct PoolRow {
     pub(crate) account_id: Vec<u8>,
     pub(crate) pool_id: Vec<u8>,
@@ -33,10 +32,37 @@ pub(crate) struct PoolRow {
     pub(crate) health_sources: Option<Value>,
     pub(crate) created_on: jiff_sqlx::Timestamp,
     pub(crate) modified_on: jiff_sqlx::Timestamp,
-    /// A list of [`OriginRow`], made by `origin_rows`.
-    pub(crate) origins: Value,
 }
 
+/// A [`PoolRow`] from a record that has its columns among others.
+macro_rules! pool_row {
+    ($record:ident) => {
+        $crate::pools::PoolRow {
+            account_id: $record.account_id,
+            pool_id: $record.pool_id,
+            name: $record.name,
+            description: $record.description,
+            enabled: $record.enabled,
+            disabled_at: $record.disabled_at,
+            minimum_origins: $record.minimum_origins,
+            monitor_id: $record.monitor_id,
+            monitor_group: $record.monitor_group,
+            check_regions: $record.check_regions,
+            latitude: $record.latitude,
+            longitude: $record.longitude,
+            notification_email: $record.notification_email,
+            origin_steering: $record.origin_steering,
+            load_shedding: $record.load_shedding,
+            notification_filter: $record.notification_filter,
+            health_sources: $record.health_sources,
+            created_on: $record.created_on,
+            modified_on: $record.modified_on,
+        }
+    };
+}
+pub(crate) use pool_row;
+
+/// One of the list that `origin_rows` makes.
 #[derive(Deserialize)]
 struct OriginRow {
     check_id: CheckId,
@@ -52,35 +78,32 @@ impl From<OriginRow> for Origin {
     }
 }
 
-impl TryFrom<PoolRow> for Pool {
-    type Error = Error;
-
-    fn try_from(row: PoolRow) -> Result<Self, Error> {
-        let place = Place { table: "pool", key: &row.pool_id };
-        let origins: Vec<OriginRow> = place.json("origins", row.origins)?;
-        let origins: Vec<Origin> = origins.into_iter().map(Into::into).collect();
-        Ok(Self {
-            id: place.id("pool_id", &row.pool_id)?,
-            account_id: place.id("account_id", &row.account_id)?,
-            disabled_at: row.disabled_at.map(jiff_sqlx::Timestamp::to_jiff),
-            created_on: row.created_on.to_jiff(),
-            modified_on: row.modified_on.to_jiff(),
+impl PoolRow {
+    /// The pool, with its origins in order.
+    pub(crate) fn with_origins(self, origins: Vec<Origin>) -> Result<Pool, Error> {
+        let place = Place { table: "pool", key: &self.pool_id };
+        Ok(Pool {
+            id: place.id("pool_id", &self.pool_id)?,
+            account_id: place.id("account_id", &self.account_id)?,
+            disabled_at: self.disabled_at.map(jiff_sqlx::Timestamp::to_jiff),
+            created_on: self.created_on.to_jiff(),
+            modified_on: self.modified_on.to_jiff(),
             settings: PoolSettings {
-                minimum_origins: place.number("minimum_origins", row.minimum_origins)?,
-                monitor: row.monitor_id.as_deref().map(|id| place.id("monitor_id", id)).transpose()?,
-                name: row.name,
-                description: row.description,
-                enabled: row.enabled,
-                monitor_group: row.monitor_group,
-                check_regions: CheckRegionsSetting(row.check_regions),
+                minimum_origins: place.number("minimum_origins", self.minimum_origins)?,
+                monitor: self.monitor_id.as_deref().map(|id| place.id("monitor_id", id)).transpose()?,
+                name: self.name,
+                description: self.description,
+                enabled: self.enabled,
+                monitor_group: self.monitor_group,
+                check_regions: CheckRegionsSetting(self.check_regions),
                 origins: origins.iter().map(|origin| origin.settings.clone()).collect(),
-                latitude: row.latitude,
-                longitude: row.longitude,
-                notification_email: row.notification_email,
-                origin_steering: row.origin_steering,
-                load_shedding: row.load_shedding,
-                notification_filter: row.notification_filter,
-                health_sources: row.health_sources,
+                latitude: self.latitude,
+                longitude: self.longitude,
+                notification_email: self.notification_email,
+                origin_steering: self.origin_steering,
+                load_shedding: self.load_shedding,
+                notification_filter: self.notification_filter,
+                health_sources: self.health_sources,
             },
             origins,
         })
@@ -93,8 +116,8 @@ pub(super) async fn select(
     id: Option<PoolId>,
     monitor: Option<MonitorId>,
 ) -> Result<Vec<Pool>, Error> {
-    sqlx::query_as!(
-        PoolRow,
+    // Pools and origins in one statement, so that both are of one instant.
+    let rows = sqlx::query!(
         r#"
         select p.account_id, p.pool_id, p.name, p.description, p.enabled, p.disabled_at as "disabled_at: jiff_sqlx::Timestamp",
             p.minimum_origins, p.monitor_id, p.monitor_group, p.check_regions, p.latitude, p.longitude, p.notification_email,
@@ -110,10 +133,14 @@ pub(super) async fn select(
         monitor.as_ref().map(|id| id.as_bytes().as_slice()),
     )
     .fetch_all(conn)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let place = Place { table: "pool", key: &row.pool_id };
+            let origins: Vec<OriginRow> = place.json("origins", row.origins)?;
+            pool_row!(row).with_origins(origins.into_iter().map(Into::into).collect())
+        })
+        .collect()
 }
 
 /// Inserts the pool, or overwrites the one with its id.

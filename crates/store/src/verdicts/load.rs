@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use quorate_core::bucket::Bucket;
 use quorate_core::failure::FailureReason;
-use quorate_core::ids::{CheckId, MonitorId};
+use quorate_core::ids::{MonitorId, PoolId};
 use quorate_core::monitor::{Monitor, MonitorSettings};
-use quorate_core::pool::{Origin, Pool, PoolState};
+use quorate_core::pool::{Origin, OriginSettings, PoolState, Weight};
 use quorate_core::pop::PopNo;
 use quorate_core::region::Region;
 use quorate_core::vote::Published;
@@ -16,7 +16,7 @@ use super::{BucketConfig, PoolConfig, PublishedCheck};
 use crate::db::Db;
 use crate::error::Error;
 use crate::monitors;
-use crate::pools::PoolRow;
+use crate::pools::pool_row;
 use crate::row::Place;
 
 pub(super) async fn buckets(db: &Db, wanted: &[Bucket]) -> Result<Vec<BucketConfig>, Error> {
@@ -26,8 +26,8 @@ pub(super) async fn buckets(db: &Db, wanted: &[Bucket]) -> Result<Vec<BucketConf
     let mut found = bucket_rows(&mut tx, &numbers).await?;
     add_seats(&mut tx, &numbers, &mut found).await?;
     let monitors = monitor_settings(&mut tx, &numbers).await?;
-    let checks = published_checks(&mut tx, &numbers).await?;
-    add_pools(&mut tx, &numbers, &monitors, &checks, &mut found).await?;
+    let checks = checks(&mut tx, &numbers).await?;
+    add_pools(&mut tx, &numbers, &monitors, checks, &mut found).await?;
     tx.commit().await?;
     Ok(wanted.iter().filter_map(|bucket| found.remove(bucket)).collect())
 }
@@ -82,27 +82,60 @@ async fn monitor_settings(conn: &mut PgConnection, numbers: &[i16]) -> Result<Ha
         .collect()
 }
 
-async fn published_checks(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<CheckId, PublishedCheck>, Error> {
+/// The origins of a pool in order, each with what is published of it.
+type Checks = Vec<(Origin, PublishedCheck)>;
+
+async fn checks(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<PoolId, Checks>, Error> {
     let rows = sqlx::query!(
-        "select check_id, config_gen, verdict, verdict_seq, reason, response_code from check_state where bucket = any ($1)",
+        r#"
+        select o.pool_id, o.check_id, o.config_gen, o.name, o.address, o.enabled,
+            o.disabled_at as "disabled_at: jiff_sqlx::Timestamp", o.weight, o.host, o.port, o.flatten_cname, o.virtual_network_id,
+            s.config_gen as "published_gen?", s.verdict as "verdict?", s.verdict_seq as "verdict_seq?", s.reason, s.response_code
+        from pool as p
+        join origin as o on o.account_id = p.account_id and o.pool_id = p.pool_id
+        left join check_state as s
+            on s.bucket = p.bucket and s.bucket = any ($1) and s.account_id = p.account_id and s.check_id = o.check_id
+        where p.bucket = any ($1)
+        order by o.pool_id, o.place
+        "#,
         numbers
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let place = Place { table: "check_state", key: &row.check_id };
-            let check = PublishedCheck {
-                check_id: place.id("check_id", &row.check_id)?,
-                config_gen: place.number("config_gen", row.config_gen)?,
-                verdict: Published::from_number(row.verdict).ok_or_else(|| place.corrupt(format_args!("verdict is {}", row.verdict)))?,
-                verdict_seq: place.number("verdict_seq", row.verdict_seq)?,
-                reason: row.reason.map(|number| reason(place, number)).transpose()?,
-                response_code: row.response_code.map(|code| place.number("response_code", code)).transpose()?,
-            };
-            Ok((check.check_id, check))
-        })
-        .collect()
+    let mut found: HashMap<PoolId, Checks> = HashMap::new();
+    for row in rows {
+        let place = Place { table: "origin", key: &row.check_id };
+        let pool: PoolId = place.id("pool_id", &row.pool_id)?;
+        let origin = Origin {
+            check_id: place.id("check_id", &row.check_id)?,
+            config_gen: place.number("config_gen", row.config_gen)?,
+            disabled_at: row.disabled_at.map(jiff_sqlx::Timestamp::to_jiff),
+            settings: OriginSettings {
+                name: row.name,
+                address: row.address,
+                enabled: row.enabled,
+                weight: Weight(place.number("weight", row.weight)?),
+                host: row.host,
+                port: place.number("port", row.port)?,
+                flatten_cname: row.flatten_cname,
+                virtual_network_id: row.virtual_network_id,
+            },
+        };
+        let place = Place { table: "check_state", key: &row.check_id };
+        let (Some(config_gen), Some(verdict), Some(verdict_seq)) = (row.published_gen, row.verdict, row.verdict_seq) else {
+            return Err(place.corrupt("an origin without it"));
+        };
+        let published = PublishedCheck {
+            check_id: origin.check_id,
+            config_gen: place.number("config_gen", config_gen)?,
+            verdict: Published::from_number(verdict).ok_or_else(|| place.corrupt(format_args!("verdict is {verdict}")))?,
+            verdict_seq: place.number("verdict_seq", verdict_seq)?,
+            reason: row.reason.map(|number| reason(place, number)).transpose()?,
+            response_code: row.response_code.map(|code| place.number("response_code", code)).transpose()?,
+        };
+        found.entry(pool).or_default().push((origin, published));
+    }
+    Ok(found)
 }
 
 fn reason(place: Place<'_>, number: i16) -> Result<FailureReason, Error> {
@@ -113,7 +146,7 @@ async fn add_pools(
     conn: &mut PgConnection,
     numbers: &[i16],
     monitors: &HashMap<MonitorId, MonitorSettings>,
-    checks: &HashMap<CheckId, PublishedCheck>,
+    mut checks: HashMap<PoolId, Checks>,
     found: &mut HashMap<Bucket, BucketConfig>,
 ) -> Result<(), Error> {
     let rows = sqlx::query!(
@@ -122,11 +155,12 @@ async fn add_pools(
             p.disabled_at as "disabled_at: jiff_sqlx::Timestamp", p.minimum_origins, p.monitor_id, p.monitor_group, p.check_regions,
             p.latitude, p.longitude, p.notification_email, p.origin_steering, p.load_shedding, p.notification_filter,
             p.health_sources, p.created_on as "created_on: jiff_sqlx::Timestamp",
-            p.modified_on as "modified_on: jiff_sqlx::Timestamp", origin_rows(p.account_id, p.pool_id) as "origins!",
-            s.state, s.state_seq, s.quorum_lost_since as "quorum_lost_since: jiff_sqlx::Timestamp"
+            p.modified_on as "modified_on: jiff_sqlx::Timestamp",
+            s.state as "state?", s.state_seq as "state_seq?", s.quorum_lost_since as "quorum_lost_since: jiff_sqlx::Timestamp"
         from pool as p
-        join pool_state as s on s.bucket = p.bucket and s.account_id = p.account_id and s.pool_id = p.pool_id
-        where p.bucket = any ($1) and s.bucket = any ($1)
+        left join pool_state as s
+            on s.bucket = p.bucket and s.bucket = any ($1) and s.account_id = p.account_id and s.pool_id = p.pool_id
+        where p.bucket = any ($1)
         order by p.bucket, p.account_id, p.created_on, p.pool_id
         "#,
         numbers
@@ -134,44 +168,18 @@ async fn add_pools(
     .fetch_all(conn)
     .await?;
     for row in rows {
-        let pool = Pool::try_from(PoolRow {
-            account_id: row.account_id,
-            pool_id: row.pool_id,
-            name: row.name,
-            description: row.description,
-            enabled: row.enabled,
-            disabled_at: row.disabled_at,
-            minimum_origins: row.minimum_origins,
-            monitor_id: row.monitor_id,
-            monitor_group: row.monitor_group,
-            check_regions: row.check_regions,
-            latitude: row.latitude,
-            longitude: row.longitude,
-            notification_email: row.notification_email,
-            origin_steering: row.origin_steering,
-            load_shedding: row.load_shedding,
-            notification_filter: row.notification_filter,
-            health_sources: row.health_sources,
-            created_on: row.created_on,
-            modified_on: row.modified_on,
-            origins: row.origins,
-        })?;
-        let key = pool.id;
-        let place = Place { table: "pool_state", key: key.as_bytes() };
-        let published = |origin: &Origin| {
-            let check = checks.get(&origin.check_id).copied();
-            check.ok_or_else(|| place.corrupt(format_args!("check {} has no state", origin.check_id)))
-        };
-        let config = PoolConfig {
-            monitor: pool.settings.monitor.map(|id| monitors.get(&id).cloned().ok_or_else(|| place.corrupt("no monitor"))).transpose()?,
-            state: PoolState::from_number(row.state).ok_or_else(|| place.corrupt(format_args!("state is {}", row.state)))?,
-            state_seq: place.number("state_seq", row.state_seq)?,
-            quorum_lost_since: row.quorum_lost_since.map(jiff_sqlx::Timestamp::to_jiff),
-            checks: pool.origins.iter().map(published).collect::<Result<_, Error>>()?,
-            pool,
-        };
-        if let Some(bucket) = found.get_mut(&place.bucket(row.bucket)?) {
-            bucket.pools.push(config);
+        let key = row.pool_id.clone();
+        let place = Place { table: "pool_state", key: &key };
+        let (origins, published) = checks.remove(&place.id("pool_id", &row.pool_id)?).unwrap_or_default().into_iter().unzip();
+        let (Some(state), Some(state_seq)) = (row.state, row.state_seq) else { return Err(place.corrupt("a pool without it")) };
+        let state = PoolState::from_number(state).ok_or_else(|| place.corrupt(format_args!("state is {state}")))?;
+        let state_seq = place.number("state_seq", state_seq)?;
+        let quorum_lost_since = row.quorum_lost_since.map(jiff_sqlx::Timestamp::to_jiff);
+        let bucket = place.bucket(row.bucket)?;
+        let pool = pool_row!(row).with_origins(origins)?;
+        let monitor = pool.settings.monitor.map(|id| monitors.get(&id).cloned().ok_or_else(|| place.corrupt("no monitor"))).transpose()?;
+        if let Some(config) = found.get_mut(&bucket) {
+            config.pools.push(PoolConfig { pool, monitor, state, state_seq, quorum_lost_since, checks: published });
         }
     }
     Ok(())
