@@ -3,21 +3,23 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Query, RawPathParams, Request};
-use axum::response::IntoResponse;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
 use quorate_core::ids::{AccountId, LoadBalancerId, MonitorId, PoolId, ZoneId};
 use serde_json::Value;
 
-use crate::Shared;
 use crate::body::Object;
 use crate::error::ApiError;
+use crate::{BODY_BYTES_MAX, Shared};
 
 /// Levels of arrays and objects in a body.
 const DEPTH_MAX: usize = 32;
+/// Bytes beyond [`BODY_BYTES_MAX`] that are read and thrown away before the connection is closed.
+const THROWN_AWAY_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 
 /// An identifier that a route's path carries.
 pub(crate) trait PathId: FromStr {
@@ -75,14 +77,29 @@ pub(crate) struct Body {
 impl FromRequest<Shared> for Body {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &Shared) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &Shared) -> Result<Self, ApiError> {
         let foreign = foreign(request.headers());
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-            _ => ApiError::MalformedBody("the body could not be read".to_owned()),
-        })?;
-        Ok(Self { foreign, bytes })
+        Ok(Self { foreign, bytes: read(request.into_body()).await? })
     }
+}
+
+/// The whole body, if it is not too large. A larger one is read on for a while and thrown away: a client that is still
+/// sending when the connection closes would not hear why.
+async fn read(mut body: axum::body::Body) -> Result<Bytes, ApiError> {
+    let (mut bytes, mut thrown_away) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::MalformedBody("the body could not be read".to_owned()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if thrown_away == 0 && bytes.len() + data.len() <= BODY_BYTES_MAX {
+            bytes.extend_from_slice(&data);
+            continue;
+        }
+        thrown_away += data.len();
+        if thrown_away > THROWN_AWAY_BYTES_MAX {
+            break;
+        }
+    }
+    if thrown_away == 0 { Ok(bytes.freeze()) } else { Err(ApiError::TooLarge) }
 }
 
 impl Body {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -12,7 +12,6 @@ use http::header::ALLOW;
 use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::BODY_BYTES_MAX;
 use crate::envelope::Sealed;
 use crate::error::ApiError;
 
@@ -26,7 +25,6 @@ pub(crate) fn around<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Rou
 
 fn within<S: Clone + Send + Sync + 'static>(router: Router<S>, timeout: Duration) -> Router<S> {
     router
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(move |request: Request, next: Next| seal(request, next, timeout)))
 }
