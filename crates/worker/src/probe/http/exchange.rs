@@ -42,6 +42,7 @@ impl Exchange {
     pub(super) async fn ask(self, request: Request<Empty<Bytes>>) -> Result<Answer, Fault> {
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_BYTES_MAX)
+            .max_header_size(HEAD_BYTES_MAX)
             .title_case_headers(true)
             .handshake(TokioIo::new(self.0))
             .await

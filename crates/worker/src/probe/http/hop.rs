@@ -89,20 +89,19 @@ impl Hop {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.path.clone().into();
         let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if self.trusted {
-            for name in ask.headers.keys() {
-                headers.remove(name);
-                for value in ask.headers.get_all(name) {
-                    headers.append(name, value.clone());
-                }
-            }
-        }
-        // Last, so that nothing of the user's replaces them.
         headers.insert(HOST, self.host_header.clone());
         headers.insert(USER_AGENT, user_agent);
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if self.trusted {
+            // What frames the request and says who asks is ours.
+            let ours = [HOST, USER_AGENT, CONNECTION];
+            for (name, value) in ask.headers.iter().filter(|(name, _)| !ours.contains(name)) {
+                headers.append(name, value.clone());
+            }
+        }
+        for (name, value) in [(ACCEPT, "*/*"), (ACCEPT_ENCODING, "identity")] {
+            headers.entry(name).or_insert(HeaderValue::from_static(value));
+        }
         request
     }
 

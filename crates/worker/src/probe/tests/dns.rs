@@ -1,0 +1,111 @@
+//! A DNS server of our own: answers as a test says, and counts.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use hickory_proto::op::{Message, MessageType, ResponseCode};
+use hickory_proto::rr::{RData, Record, RecordType};
+use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
+
+/// What a name gets.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    Addresses(Vec<IpAddr>),
+    /// One list after the other, and again from the first.
+    Turns(Vec<Vec<IpAddr>>),
+    Code(ResponseCode),
+    Silence,
+}
+
+/// Dropped: nobody answers. What it does not know does not exist.
+pub(super) struct Dns {
+    pub(super) address: SocketAddr,
+    zone: Arc<Mutex<Zone>>,
+    _serving: JoinSet<()>,
+}
+
+#[derive(Debug, Default)]
+struct Zone {
+    answers: HashMap<String, Answer>,
+    asked: Vec<String>,
+    /// Silence for everybody.
+    is_down: bool,
+}
+
+impl Dns {
+    pub(super) async fn start(answers: &[(&str, Answer)]) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a loopback address has free ports");
+        let address = socket.local_addr().expect("bound");
+        let answers = answers.iter().map(|(name, answer)| (format!("{name}."), answer.clone())).collect();
+        let zone = Arc::new(Mutex::new(Zone { answers, ..Zone::default() }));
+        let mut serving = JoinSet::new();
+        let shared = zone.clone();
+        serving.spawn(async move {
+            let mut buffer = [0; 2048];
+            while let Ok((bytes, peer)) = socket.recv_from(&mut buffer).await {
+                let question = Message::from_vec(&buffer[..bytes]).expect("a DNS message");
+                let answer = shared.lock().expect("no panic").answer(&question);
+                if let Some(answer) = answer {
+                    socket.send_to(&answer.to_vec().expect("a DNS message"), peer).await.expect("loopback");
+                }
+            }
+        });
+        Self { address, zone, _serving: serving }
+    }
+
+    /// From now on this is what the name gets.
+    pub(super) fn tells(&self, name: &str, answer: Answer) {
+        self.zone.lock().expect("no panic").answers.insert(format!("{name}."), answer);
+    }
+
+    pub(super) fn goes_down(&self) {
+        self.zone.lock().expect("no panic").is_down = true;
+    }
+
+    /// Times that the name was asked for, by type: `a.example. A`.
+    pub(super) fn asked(&self, question: &str) -> usize {
+        self.zone.lock().expect("no panic").asked.iter().filter(|asked| *asked == question).count()
+    }
+}
+
+impl Zone {
+    fn answer(&mut self, question: &Message) -> Option<Message> {
+        let query = question.queries.first().expect("a question");
+        let (name, kind) = (query.name().to_ascii(), query.query_type());
+        self.asked.push(format!("{name} {kind}"));
+        if self.is_down {
+            return None;
+        }
+        let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
+        answer.metadata.message_type = MessageType::Response;
+        answer.metadata.recursion_available = true;
+        answer.add_query(query.clone());
+        let addresses = match self.answers.get_mut(&name) {
+            Some(Answer::Silence) => return None,
+            Some(Answer::Addresses(addresses)) => addresses.clone(),
+            Some(Answer::Turns(turns)) => {
+                turns.rotate_left(1);
+                turns.last().cloned().unwrap_or_default()
+            }
+            Some(Answer::Code(code)) => {
+                answer.metadata.response_code = *code;
+                Vec::new()
+            }
+            None => {
+                answer.metadata.response_code = ResponseCode::NXDomain;
+                Vec::new()
+            }
+        };
+        for address in addresses {
+            let data = match (address, kind) {
+                (IpAddr::V4(address), RecordType::A) => RData::A(address.into()),
+                (IpAddr::V6(address), RecordType::AAAA) => RData::AAAA(address.into()),
+                _ => continue,
+            };
+            answer.add_answer(Record::from_rdata(query.name().clone(), 0, data));
+        }
+        Some(answer)
+    }
+}

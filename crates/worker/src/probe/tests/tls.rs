@@ -1,0 +1,283 @@
+use openssl::pkey::PKey;
+use openssl::ssl::{NameType, SniError, SslAcceptor, SslMethod, SslVerifyMode, SslVersion};
+use openssl::x509::X509;
+use quorate_core::check::{Check, HttpProbe};
+use quorate_core::failure::FailureReason as R;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_openssl::SslStream;
+
+use super::checks::http_check;
+use super::server::{Server, hold, read_head, send};
+use super::{Finding, NetProber, ask, failed, impatient, prober};
+
+const OK: &str = "HTTP/1.1 200 OK\r\n\r\n";
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Another name than the leaves have, or they would look self-signed.
+    params.distinguished_name.push(DnType::CommonName, "an authority");
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA")
+}
+
+/// A certificate and its key, as PEM.
+struct Leaf {
+    certificate: String,
+    key: String,
+}
+
+impl Leaf {
+    fn of(authority: &Authority, name: &str) -> Self {
+        Self::with(authority, name, |_| {})
+    }
+
+    fn with(authority: &Authority, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name or an address");
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, authority).expect("signed").pem();
+        Self { certificate, key: key.serialize_pem() }
+    }
+
+    fn self_signed(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = CertificateParams::new(vec![name.to_owned()]).expect("a name").self_signed(&key).expect("signed").pem();
+        Self { certificate, key: key.serialize_pem() }
+    }
+}
+
+/// An HTTPS origin, and the server names that it was asked for.
+async fn serve(leaf: &Leaf, change: impl FnOnce(&mut openssl::ssl::SslAcceptorBuilder)) -> (Server, UnboundedReceiver<Option<String>>) {
+    let mut builder = SslAcceptor::mozilla_intermediate(SslMethod::tls_server()).expect("OpenSSL");
+    builder.set_certificate(&X509::from_pem(leaf.certificate.as_bytes()).expect("a certificate")).expect("taken");
+    builder.set_private_key(&PKey::private_key_from_pem(leaf.key.as_bytes()).expect("a key")).expect("taken");
+    builder.set_cipher_list("ALL:@SECLEVEL=0").expect("ciphers");
+    builder.clear_options(openssl::ssl::SslOptions::NO_TLSV1_3);
+    let (sender, names) = unbounded_channel();
+    builder.set_servername_callback(move |ssl, _| {
+        // The test may have seen enough.
+        let _unheard = sender.send(ssl.servername(NameType::HOST_NAME).map(str::to_owned));
+        Ok(())
+    });
+    change(&mut builder);
+    let acceptor = Arc::new(builder.build());
+    let server = Server::start(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let ssl = openssl::ssl::Ssl::new(acceptor.context()).expect("OpenSSL");
+            let mut stream = SslStream::new(ssl, stream).expect("OpenSSL");
+            if Pin::new(&mut stream).accept().await.is_ok() {
+                read_head(&mut stream).await;
+                send(&mut stream, &[OK]).await;
+            }
+        }
+    })
+    .await;
+    (server, names)
+}
+
+fn check(server: &Server, change: impl FnOnce(&mut HttpProbe)) -> Check {
+    http_check("127.0.0.1", server.address.port(), |ask| {
+        ask.tls = true;
+        change(ask);
+    })
+}
+
+fn trusting(authority: &Authority) -> NetProber {
+    prober(|config| config.extra_ca_pem = Some(authority.pem()))
+}
+
+fn named(name: &'static str) -> impl FnOnce(&mut HttpProbe) {
+    move |ask| ask.host = Some(name.to_owned())
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_trusted_authority_for_the_name_passes() {
+    let authority = authority();
+    let (server, mut names) = serve(&Leaf::of(&authority, "origin.example"), |_| {}).await;
+    let outcome = ask(&trusting(&authority), &check(&server, named("origin.example:8443"))).await;
+    assert_eq!((outcome.finding, outcome.response_code), (Finding::Passed, Some(200)));
+    assert!(outcome.phases.tls.is_some() && outcome.rtt >= outcome.phases.tls, "{outcome:?}");
+    assert_eq!(names.recv().await, Some(Some("origin.example".to_owned())), "the Host header is the server name");
+}
+
+#[tokio::test]
+async fn an_address_without_host_header_sends_no_name_and_is_looked_for_as_address() {
+    let authority = authority();
+    let (server, mut names) = serve(&Leaf::of(&authority, "127.0.0.1"), |_| {}).await;
+    assert_eq!(ask(&trusting(&authority), &check(&server, |_| {})).await.finding, Finding::Passed);
+    assert_eq!(names.recv().await, Some(None));
+    let (server, _) = serve(&Leaf::of(&authority, "127.0.0.9"), |_| {}).await;
+    assert_eq!(ask(&trusting(&authority), &check(&server, |_| {})).await.finding, failed(R::TlsNameMismatch), "another address");
+    let (server, _) = serve(&Leaf::of(&authority, "origin.example"), |_| {}).await;
+    assert_eq!(ask(&trusting(&authority), &check(&server, |_| {})).await.finding, failed(R::TlsNameMismatch), "no address");
+}
+
+#[tokio::test]
+async fn every_version_from_1_0_to_1_3_passes() {
+    let authority = authority();
+    let prober = trusting(&authority);
+    for version in [SslVersion::TLS1, SslVersion::TLS1_1, SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let (server, _) = serve(&Leaf::of(&authority, "origin.example"), |builder| {
+            builder.set_min_proto_version(Some(version)).expect("a version");
+            builder.set_max_proto_version(Some(version)).expect("a version");
+        })
+        .await;
+        assert_eq!(ask(&prober, &check(&server, named("origin.example"))).await.finding, Finding::Passed, "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn certificates_that_lead_nowhere_are_untrusted_unless_that_is_allowed() {
+    let (authority, stranger) = (authority(), authority());
+    let prober = trusting(&authority);
+    let expired = Leaf::with(&authority, "origin.example", |params| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    });
+    let early = Leaf::with(&authority, "origin.example", |params| {
+        params.not_before = date_time_ymd(2090, 1, 1);
+        params.not_after = date_time_ymd(2091, 1, 1);
+    });
+    for (name, leaf) in [
+        ("self-signed", Leaf::self_signed("origin.example")),
+        ("of an unknown issuer", Leaf::of(&stranger, "origin.example")),
+        ("expired", expired),
+        ("not yet valid", early),
+    ] {
+        let (server, _) = serve(&leaf, |_| {}).await;
+        assert_eq!(ask(&prober, &check(&server, named("origin.example"))).await.finding, failed(R::TlsUntrustedCertificate), "{name}");
+        let insecure = check(&server, |ask| {
+            ask.allow_insecure = true;
+            ask.host = Some("another.example".to_owned());
+        });
+        assert_eq!(ask(&prober, &insecure).await.finding, Finding::Passed, "{name}, allowed");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_a_mismatch() {
+    let authority = authority();
+    let prober = trusting(&authority);
+    let (server, _) = serve(&Leaf::of(&authority, "*.origin.example"), |_| {}).await;
+    for (name, finding) in [
+        ("a.origin.example", Finding::Passed),
+        ("origin.example", failed(R::TlsNameMismatch)),
+        ("a.b.origin.example", failed(R::TlsNameMismatch)),
+        ("elsewhere.example", failed(R::TlsNameMismatch)),
+    ] {
+        assert_eq!(ask(&prober, &check(&server, named(name))).await.finding, finding, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_speak_our_tls_is_a_protocol_error() {
+    for (name, bytes) in [
+        ("HTTP", &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]),
+        ("a banner", b"220 mail.example ESMTP\r\n"),
+        ("alert 70", b"\x15\x03\x01\x00\x02\x02\x46"),
+        ("alert 71", b"\x15\x03\x03\x00\x02\x02\x47"),
+        // A ServerHello of SSL 3.0.
+        (
+            "SSL 3.0",
+            b"\x16\x03\x00\x00\x2a\x02\x00\x00\x26\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
+              \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0a\x00",
+        ),
+    ] {
+        let server = Server::shouting(bytes).await;
+        assert_eq!(ask(&prober(|_| {}), &check(&server, |_| {})).await.finding, failed(R::TlsProtocolError), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn alerts_and_silence_have_their_reasons() {
+    let prober = prober(|_| {});
+    for (bytes, reason) in [
+        (&b"\x15\x03\x03\x00\x02\x02\x70"[..], R::TlsUnrecognizedName),
+        (b"\x15\x03\x03\x00\x02\x02\x28", R::TlsHandshakeFailure),
+        (b"\x15\x03\x03\x00\x02\x02\x50", R::TlsHandshakeFailure),
+    ] {
+        let server = Server::shouting(bytes).await;
+        assert_eq!(ask(&prober, &check(&server, |_| {})).await.finding, failed(reason), "{bytes:?}");
+    }
+    let server = Server::silent().await;
+    let outcome = ask(&prober, &Check { retries: 1, ..impatient(check(&server, |_| {})) }).await;
+    assert_eq!((outcome.finding, outcome.attempts), (failed(R::TlsHandshakeFailure), 2), "a stall is asked again");
+    let closing = Server::start(|mut stream| async move {
+        stream.read_u8().await.expect("ClientHello");
+        stream.read(&mut [0; 4096]).await.expect("ClientHello");
+    })
+    .await;
+    assert_eq!(ask(&prober, &check(&closing, |_| {})).await.finding, failed(R::TlsHandshakeFailure), "closed");
+    let resetting = Server::resetting_after("").await;
+    assert_eq!(ask(&prober, &check(&resetting, |_| {})).await.finding, failed(R::ConnectionReset), "reset");
+    let half = Server::start(|mut stream| async move {
+        send(&mut stream, &["\x16\x03\x03"]).await;
+        hold(stream).await;
+    })
+    .await;
+    assert_eq!(ask(&prober, &impatient(check(&half, |_| {}))).await.finding, failed(R::TlsHandshakeFailure), "half a record");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_the_name_says_so() {
+    let authority = authority();
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let (server, _) = serve(&Leaf::of(&authority, "origin.example"), |builder| {
+            builder.set_min_proto_version(Some(version)).expect("a version");
+            builder.set_servername_callback(|_, alert| {
+                *alert = openssl::ssl::SslAlert::UNRECOGNIZED_NAME;
+                Err(SniError::ALERT_FATAL)
+            });
+        })
+        .await;
+        let finding = ask(&trusting(&authority), &check(&server, named("unknown.example"))).await.finding;
+        assert_eq!(finding, failed(R::TlsUnrecognizedName), "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_demand_for_a_client_certificate_fails_the_handshake_in_every_version() {
+    let authority = authority();
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let (server, _) = serve(&Leaf::of(&authority, "origin.example"), |builder| {
+            builder.set_max_proto_version(Some(version)).expect("a version");
+            builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+        })
+        .await;
+        // In TLS 1.3 the refusal comes when the client already speaks HTTP.
+        let finding = ask(&trusting(&authority), &check(&server, named("origin.example"))).await.finding;
+        assert_eq!(finding, failed(R::TlsHandshakeFailure), "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_from_https_to_http_is_refused() {
+    let authority = authority();
+    let plain = Server::answering(&[OK]).await;
+    let location = plain.address;
+    let leaf = Leaf::of(&authority, "127.0.0.1");
+    let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("OpenSSL");
+    builder.set_certificate(&X509::from_pem(leaf.certificate.as_bytes()).expect("a certificate")).expect("taken");
+    builder.set_private_key(&PKey::private_key_from_pem(leaf.key.as_bytes()).expect("a key")).expect("taken");
+    let acceptor = Arc::new(builder.build());
+    let server = Server::start(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut stream = SslStream::new(openssl::ssl::Ssl::new(acceptor.context()).expect("OpenSSL"), stream).expect("OpenSSL");
+            if Pin::new(&mut stream).accept().await.is_ok() {
+                read_head(&mut stream).await;
+                send(&mut stream, &[&format!("HTTP/1.1 302 Found\r\nLocation: http://{location}/\r\n\r\n")]).await;
+            }
+        }
+    })
+    .await;
+    let finding = ask(&trusting(&authority), &check(&server, |ask| ask.follow_redirects = true)).await.finding;
+    assert_eq!((finding, plain.came()), (failed(R::HttpInvalidResponse), 0));
+}

@@ -1,0 +1,10 @@
+//! A worker against a control plane that the test plays: real gRPC, real sockets, real probes.
+
+mod control;
+mod origin;
+mod world;
+
+mod reconnecting;
+mod replicas;
+mod reporting;
+mod trust;

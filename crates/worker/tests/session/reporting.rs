@@ -1,0 +1,138 @@
+//! From Hello to votes.
+
+use quorate_core::check::{Check, Probe};
+use quorate_core::failure::FailureReason;
+use quorate_core::vote::VoteState;
+use quorate_proto::v1::control_message::Body as Say;
+use quorate_proto::v1::worker_message::Body as Heard;
+use quorate_proto::v1::{ManifestDelta, ManifestDrop, Throttle, Welcome};
+
+use crate::control::{Control, welcome};
+use crate::origin::Origin;
+use crate::world::{BUCKET, Worker, check, config, manifest};
+
+#[tokio::test]
+async fn a_worker_introduces_itself_takes_a_manifest_and_tells_what_it_sees() {
+    let (mut control, origin) = (Control::start().await, Origin::start().await);
+    let mut worker = Worker::start(config(control.url()));
+    let (mut peer, hello) = control.welcomes(1).await;
+    assert_eq!(peer.authorization.as_deref(), Some("Bearer correct-horse"));
+    assert_eq!((hello.protocol, hello.pop.as_str(), hello.region.code()), (1, "lhr", "WEU"));
+    assert!(hello.session_epoch > 1_700_000_000_000, "the clock, in milliseconds");
+    assert!(["http", "https", "tcp"].iter().all(|kind| hello.capabilities.iter().any(|capability| capability == kind)));
+    assert!(hello.held.is_empty());
+    assert_eq!(peer.hears_round().await.chunks, [], "a sign of life before there is anything to tell");
+
+    let ping = Check { probe: Probe::IcmpPing, ..check(2, origin.address) };
+    peer.says(manifest(BUCKET, 5, &[check(1, origin.address), ping])).await;
+    let ack = peer.hears_ack().await;
+    assert_eq!((ack.bucket, ack.version, ack.nonce), (3, 5, 1_005));
+    assert_eq!(ack.rejected.len(), 1);
+    assert_eq!((&ack.rejected[0].check_id[..], &*ack.rejected[0].error), (&[2; 16][..], "this worker cannot probe icmp_ping"));
+
+    let votes = peer.hears_votes().await;
+    assert_eq!(votes.chunks[0].manifest_version, 5);
+    let states: Vec<VoteState> = votes.chunks[0].states(2).expect("two checks").collect();
+    assert_eq!(states[1], VoteState::ConfigError);
+    assert_eq!(votes.windows.iter().map(|window| window.details.len()).sum::<usize>(), 2, "all detail first");
+
+    if states[0] == VoteState::Unknown {
+        let up = peer.hears_changes().await;
+        assert_eq!((up.len(), up[0].position, up[0].detail.state), (1, 0, VoteState::Up));
+        assert!(up[0].detail.rtt_us.is_some_and(|rtt| rtt < 1_000_000));
+    }
+    origin.dies().await;
+    let down = peer.hears_changes().await;
+    assert_eq!((down.len(), down[0].manifest_version, down[0].position), (1, 5, 0));
+    assert_eq!((down[0].detail.state, down[0].detail.reason), (VoteState::Down, Some(FailureReason::TcpConnectionFailed)));
+    let status = worker.shows("a session", |status| status.is_ready()).await;
+    assert_eq!((status.checks, status.buckets, status.fenced), (2, 1, None));
+}
+
+#[tokio::test]
+async fn rounds_come_whether_or_not_anything_changes_and_in_order() {
+    let (mut control, origin) = (Control::start().await, Origin::start().await);
+    let _worker = Worker::start(config(control.url()));
+    let (mut peer, _) = control.welcomes(1).await;
+    peer.says(manifest(BUCKET, 1, &[check(1, origin.address)])).await;
+    let mut seq = 0;
+    for _ in 0..5 {
+        let votes = peer.hears_votes().await;
+        assert!(votes.seq > seq, "{} after {seq}", votes.seq);
+        seq = votes.seq;
+    }
+    let deltas = peer.skipped.iter().filter(|body| matches!(body, Heard::Delta(_))).count();
+    assert!(deltas <= 1, "an origin that stays up changes once at most: {deltas}");
+}
+
+#[tokio::test]
+async fn a_difference_is_applied_and_a_wrong_one_is_answered_by_asking_for_the_whole() {
+    let (mut control, origin) = (Control::start().await, Origin::start().await);
+    let _worker = Worker::start(config(control.url()));
+    let (mut peer, _) = control.welcomes(1).await;
+    peer.says(manifest(BUCKET, 1, &[check(1, origin.address), check(2, origin.address)])).await;
+    assert_eq!(peer.hears_ack().await.version, 1);
+
+    let Say::ManifestDelta(whole) = manifest(BUCKET, 2, &[check(2, origin.address), check(3, origin.address)]) else { unreachable!() };
+    let difference = ManifestDelta { from_version: 1, add: whole.add[1..].to_vec(), remove: vec![vec![1; 16].into()], ..whole.clone() };
+    peer.says(Say::ManifestDelta(ManifestDelta { hash: 7, ..difference.clone() })).await;
+    assert_eq!(peer.hears_ack().await.version, 0);
+    peer.says(Say::ManifestDelta(difference)).await;
+    assert_eq!(peer.hears_ack().await.version, 2);
+    let is_told =
+        |body: &Heard| matches!(body, Heard::Round(round) if round.chunks.iter().any(|chunk| chunk.manifest_version == 2)).then_some(());
+    peer.hears_that("the new version", is_told).await;
+
+    peer.says(Say::ManifestDrop(ManifestDrop { bucket: 3 })).await;
+    peer.hears_that("an empty round", |body| matches!(body, Heard::Round(round) if round.chunks.is_empty()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_higher_epoch_is_adopted_and_hello_said_again() {
+    let mut control = Control::start().await;
+    let mut worker = Worker::start(config(control.url()));
+    let mut peer = control.accepts().await;
+    let epoch = peer.hears_hello().await.session_epoch;
+    peer.says(Say::Welcome(Welcome { min_epoch: epoch + 1_000, ..welcome(1) })).await;
+    assert_eq!(peer.hears_hello().await.session_epoch, epoch + 1_001);
+    peer.says(Say::Welcome(Welcome { min_epoch: epoch + 1_000, ..welcome(1) })).await;
+    peer.hears_round().await;
+    worker.shows("a session", |status| status.is_ready()).await;
+}
+
+#[tokio::test]
+async fn a_throttled_worker_leaves_changes_to_its_rounds() {
+    let (mut control, origin) = (Control::start().await, Origin::start().await);
+    let _worker = Worker::start(config(control.url()));
+    let (mut peer, _) = control.welcomes(1).await;
+    peer.says(Say::Throttle(Throttle { delta_entries_per_second: 0 })).await;
+    peer.says(manifest(BUCKET, 1, &[check(1, origin.address)])).await;
+    let up = |body: &Heard| match body {
+        Heard::Round(round) => round.chunks.iter().any(|chunk| chunk.bits[..] == [0b01]).then_some(()),
+        Heard::Delta(_) => panic!("no delta may come"),
+        _ => None,
+    };
+    peer.hears_that("up in a round", up).await;
+    origin.dies().await;
+    let down = |body: &Heard| match body {
+        Heard::Round(round) => round.chunks.iter().any(|chunk| chunk.bits[..] == [0b10]).then_some(()),
+        Heard::Delta(_) => panic!("no delta may come"),
+        _ => None,
+    };
+    peer.hears_that("down in a round", down).await;
+    peer.says(Say::Throttle(Throttle { delta_entries_per_second: 1_000 })).await;
+    assert_eq!(peer.hears_changes().await[0].detail.state, VoteState::Down, "what waited goes when it may");
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_says_goodbye() {
+    let mut control = Control::start().await;
+    let worker = Worker::start(config(control.url()));
+    let (mut peer, _) = control.welcomes(1).await;
+    peer.hears_round().await;
+    worker.asks_to_stop();
+    peer.hears_that("goodbye", |body| matches!(body, Heard::Goodbye(_)).then_some(())).await;
+    assert!(peer.hears().await.is_none(), "nothing comes after goodbye");
+    drop(peer);
+    worker.has_stopped().await;
+}
