@@ -76,6 +76,10 @@ pub(crate) struct Slot {
     pub(crate) committing: bool,
     /// No decision before this: the minimum spacing, or the pause after a refusal.
     pub(crate) not_before: Option<Instant>,
+    /// When a change that nobody waits for is published on its own.
+    pub(crate) calm_due: Option<Instant>,
+    /// When the evaluator comes back to it by itself.
+    pub(crate) later: Option<Instant>,
     /// Commits refused in a row.
     pub(crate) refusals: u32,
     /// By index in [`Plan::checks`].
@@ -120,6 +124,8 @@ impl Slot {
             seats_checked: false,
             committing: false,
             not_before: None,
+            calm_due: None,
+            later: None,
             refusals: 0,
             behind: Vec::new(),
             quorum_turned: HashMap::new(),
@@ -132,7 +138,7 @@ impl Slot {
             return;
         }
         match role {
-            Role::Absent => *self = Self { queued: self.queued, committing: self.committing, ..Self::new() },
+            Role::Absent => *self = Self { queued: self.queued, committing: self.committing, later: self.later, ..Self::new() },
             Role::Standby => {}
             Role::Owner { .. } => self.stale = true,
         }

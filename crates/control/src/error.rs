@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A call to the database without an answer for longer is given up; its loop tries again.
-const DATABASE_CALL_MAX: Duration = Duration::from_secs(15);
+pub(crate) const DATABASE_CALL_MAX: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

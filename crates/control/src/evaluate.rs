@@ -90,7 +90,11 @@ pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>)
                 None
             }
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if free && due.is_some() => {
-                later.pop().map(|Reverse((_, bucket))| bucket)
+                later.pop().map(|Reverse((due, bucket))| {
+                let mut slot = shared.board.lock(bucket);
+                slot.later = slot.later.filter(|asked| *asked != due);
+                bucket
+            })
             }
             Some(bucket) = queue.recv(), if free => Some(bucket),
         };
@@ -126,10 +130,9 @@ fn consider<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, bucket: Bucket)
     slot.queued = false;
     // Whatever ends that state asks for another decision.
     let Some(epoch) = slot.deciding() else { return Next::Nothing };
-    if let Some(due) = slot.not_before.filter(|due| *due > Instant::now()) {
-        // Until then it counts as asked for.
-        slot.queued = true;
-        return Next::Later(due);
+    let now = Instant::now();
+    if let Some(due) = slot.not_before.filter(|due| *due > now) {
+        return later(&mut slot, due);
     }
     let registered = shared.registered.load();
     let view = View {
@@ -138,13 +141,30 @@ fn consider<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, bucket: Bucket)
         live: |pop, epoch| shared.sessions.is_live(pop, epoch),
         now_ms: shared.board.uptime_ms(),
     };
-    match decide(&slot, epoch, &view) {
-        Some(decision) => {
-            slot.committing = true;
-            Next::Commit(decision)
+    let Some(decision) = decide(&slot, epoch, &view) else {
+        slot.calm_due = None;
+        return Next::Nothing;
+    };
+    // Where nothing turned, as when one region loses an origin, nobody waits for it: the verdict that
+    // often follows a moment later takes it along, and must not wait behind it.
+    if decision.tick.events.is_empty() {
+        let due = *slot.calm_due.get_or_insert(now + ms(shared.timings.tick_ms));
+        if due > now {
+            return later(&mut slot, due);
         }
-        None => Next::Nothing,
     }
+    slot.calm_due = None;
+    slot.committing = true;
+    Next::Commit(decision)
+}
+
+/// Comes back to a bucket, at the earliest of the times that were asked for.
+fn later(slot: &mut Slot, due: Instant) -> Next {
+    if slot.later.is_some_and(|asked| asked <= due) {
+        return Next::Nothing;
+    }
+    slot.later = Some(due);
+    Next::Later(due)
 }
 
 fn commit<S: VerdictStore, R: Registry>(shared: &Arc<Shared<S, R>>, decision: Decision, commits: &mut JoinSet<Outcome>) {
@@ -168,7 +188,7 @@ fn settle<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, outcome: Outcome)
         Ok(_) => {
             slot.published(&tick);
             slot.refusals = 0;
-            slot.not_before = Some(began + ms(shared.timings.tick_ms));
+            slot.not_before = (!tick.events.is_empty()).then(|| began + ms(shared.timings.tick_ms));
             for verdict in [Verdict::Up, Verdict::Down] {
                 let changes = tick.checks.iter().filter(|change| change.verdict == verdict).count();
                 metrics::counter!("quorate_verdicts_total", "verdict" => if verdict == Verdict::Up { "up" } else { "down" })

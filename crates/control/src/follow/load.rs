@@ -8,7 +8,7 @@ use quorate_core::timings::ms;
 use quorate_store::verdicts::{CommitError, Ownership, VerdictStore};
 
 use crate::bucket::Role;
-use crate::error::{CallError, bounded, chain};
+use crate::error::{CallError, DATABASE_CALL_MAX, bounded, chain};
 use crate::plan::{Plan, Seats};
 use crate::registry::Registry;
 use crate::shared::Shared;
@@ -88,9 +88,9 @@ impl Seating {
             return;
         }
         let seated = stream::iter(due).map(|(bucket, fence, seats)| seat_bucket(shared, bucket, fence, seats));
-        let outcome: Result<(), CommitError> = seated.buffer_unordered(SEATED_AT_ONCE).try_collect().await;
+        let outcome: Result<(), String> = seated.buffer_unordered(SEATED_AT_ONCE).try_collect().await;
         if let Err(error) = outcome {
-            tracing::warn!(error = chain(&error), "PoPs could not be seated; it is tried again");
+            tracing::warn!(error, "PoPs could not be seated; it is tried again");
         }
         shared.manifests.send_replace(());
     }
@@ -101,12 +101,13 @@ async fn seat_bucket<S: VerdictStore, R: Registry>(
     bucket: Bucket,
     fence: Fence,
     seats: Seats,
-) -> Result<(), CommitError> {
-    let answer = shared.verdicts.seat(shared.me.id, bucket, fence, &seats).await;
+) -> Result<(), String> {
+    // Without an answer the plan is read again before anything else, whatever became of it.
+    let answer = tokio::time::timeout(DATABASE_CALL_MAX, shared.verdicts.seat(shared.me.id, bucket, fence, &seats)).await;
     let registered = shared.registered.load_full();
     let mut slot = shared.board.lock(bucket);
     match answer {
-        Ok(config_seq) => {
+        Ok(Ok(config_seq)) => {
             // Unless it was loaded anew meanwhile, which knows more.
             if slot.plan.as_ref().is_some_and(|plan| plan.config_seq == fence.config_seq) {
                 slot.seat(seats, config_seq, &registered);
@@ -115,14 +116,18 @@ async fn seat_bucket<S: VerdictStore, R: Registry>(
             metrics::counter!("quorate_seatings_total").increment(1);
             Ok(())
         }
-        Err(CommitError::Fenced | CommitError::Stale) => {
+        Ok(Err(CommitError::Fenced | CommitError::Stale)) => {
             slot.stale = true;
             Ok(())
         }
-        Err(error @ CommitError::Unknown(_)) => {
+        Ok(Err(error @ CommitError::Unknown(_))) => {
             slot.stale = true;
-            Err(error)
+            Err(chain(&error))
         }
-        Err(error @ CommitError::Refused(_)) => Err(error),
+        Ok(Err(error @ CommitError::Refused(_))) => Err(chain(&error)),
+        Err(elapsed) => {
+            slot.stale = true;
+            Err(elapsed.to_string())
+        }
     }
 }

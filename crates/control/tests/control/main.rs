@@ -1,0 +1,13 @@
+//! The control plane through its public door: real gRPC over loopback, scripted workers, and a store
+//! in memory that can fail; one story over a real Postgres.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
+
+mod faults;
+mod identity;
+mod manifests;
+mod postgres;
+mod quorum;
+mod takeover;
+mod worker;
+mod world;
