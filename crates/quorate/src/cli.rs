@@ -216,7 +216,7 @@ fn texts<T: ToString>(items: &[T]) -> Vec<String> {
 
 async fn dispatch(config: Config, command: Command) -> Result<()> {
     match command {
-        Command::Up { arguments, .. } => up::run(config, arguments).await,
+        Command::Up { arguments, .. } => Box::pin(up::run(config, arguments)).await,
         Command::Control { .. } => {
             log_to_stderr(&config)?;
             control_role::run(config).await

@@ -51,7 +51,7 @@ pub async fn run(config: Config, arguments: Arguments) -> Result<()> {
     warn_of_unknown_variables();
     let listeners = Listeners::bind(&config).await?;
     let stop = CancellationToken::new();
-    lifecycle::run(&mut signals, &stop, everything(&config, arguments, &data_dir, listeners, &stop)).await?;
+    lifecycle::run(&mut signals, &stop, Box::pin(everything(&config, arguments, &data_dir, listeners, &stop))).await?;
     tell(&format!("Stopped. The data is in {}; the next `up` continues from it.", data_dir.display()));
     Ok(())
 }

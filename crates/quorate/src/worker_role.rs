@@ -10,7 +10,7 @@ use axum::routing::get;
 use quorate_api::{ServeLimits, serve};
 use quorate_core::address_policy::AddressPolicy;
 use quorate_proto::join::JoinToken;
-use quorate_worker::{ResolverConfig, WorkerConfig, WorkerStatus};
+use quorate_worker::{Error, ResolverConfig, WorkerConfig, WorkerStatus};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +48,10 @@ pub async fn run(config: Config) -> Result<()> {
             ended
         };
         let (ended, (), ()) = tokio::join!(ended, asked, metrics.upkeep(stop.clone()));
-        Ok(ended.context("the worker cannot run")?)
+        match ended {
+            Err(error @ (Error::ControlUrl { .. } | Error::NoControlUrl | Error::Token)) => Err(error).or_usage(),
+            ended => Ok(ended.context("the worker cannot run")?),
+        }
     })
     .await
 }

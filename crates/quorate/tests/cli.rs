@@ -14,20 +14,20 @@ fn quorate(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
         .env("RUST_BACKTRACE", "1")
         .envs(env.iter().copied())
         .output()
-        .unwrap()
+        .expect("the program starts")
 }
 
 fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    String::from_utf8(output.stderr.clone()).expect("the program prints UTF-8")
 }
 
 fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
+    String::from_utf8(output.stdout.clone()).expect("the program prints UTF-8")
 }
 
 fn in_force(output: &Output) -> serde_json::Value {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_slice(&output.stdout).expect("check-config prints JSON")
 }
 
 #[track_caller]

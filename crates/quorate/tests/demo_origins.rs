@@ -24,7 +24,7 @@ fn command(dir: &Path, args: &[&str]) -> Command {
 }
 
 fn demo(dir: &Path, args: &[&str]) -> Output {
-    command(dir, &[&["demo"], args].concat()).output().unwrap()
+    command(dir, &[&["demo"], args].concat()).output().expect("the program starts")
 }
 
 fn status(address: SocketAddr) -> Option<String> {

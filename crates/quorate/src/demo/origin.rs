@@ -29,7 +29,7 @@ const FILLERS_MAX: usize = 8;
 /// A connection attempt that takes longer on one's own machine met a full accept queue.
 const FULL_AFTER: Duration = Duration::from_millis(200);
 
-/// TLS alerts, fatal, as a record of TLS 1.2: what a server may answer to a ClientHello before it has chosen a version.
+/// TLS alerts, fatal, as a record of TLS 1.2: what a server may answer to a `ClientHello` before it has chosen a version.
 const ALERT_UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 const ALERT_HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 

@@ -54,6 +54,7 @@ impl Follower {
                 Err(error) if !away => {
                     away = true;
                     tracing::warn!(error = %error, "cannot read the events");
+                    tell(&format!("The database does not answer ({error}); what changes meanwhile is told when it does."));
                 }
                 Err(_) => {}
             }
