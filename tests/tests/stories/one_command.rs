@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use quorate_testkit::net::Net;
-use quorate_testkit::operator::Operator;
+use quorate_testkit::operator::{Operator, id_of};
 use quorate_testkit::process::{Launch, Process};
 use quorate_testkit::until::{holds, until};
 use rustix::process::Signal;
@@ -17,7 +17,7 @@ const VERDICT_MAX: Duration = Duration::from_secs(20);
 
 fn up(net: &Net, data: &Path, dir: &Path) -> Launch {
     let address = net.control(0);
-    Launch::new("up", &["up", "--data-dir", data.to_str().unwrap()], dir)
+    Launch::new("up", &["up", "--data-dir", data.to_str().expect("temporary folders have names in UTF-8")], dir)
         .env("QUORATE_CONTROL__LISTEN", format!("{address}:18080"))
         .env("QUORATE_CONTROL__GRPC_LISTEN", format!("{address}:18081"))
 }
@@ -45,7 +45,7 @@ async fn origin_verdict(operator: &Operator, name: &str) -> Result<(String, Valu
     let holds_origin =
         |pool: &&Value| pool["origins"].as_array().is_some_and(|origins| origins.iter().any(|origin| origin["name"] == name));
     let pool = pools.iter().find(holds_origin).ok_or_else(|| format!("no pool has {name}: {pools:#?}"))?;
-    let id = pool["id"].as_str().unwrap().to_owned();
+    let id = id_of(&pool);
     let view = operator.quorum_of(&id).await;
     let origin = view["origins"].as_array().and_then(|origins| origins.iter().find(|origin| origin["name"] == name)).cloned();
     Ok((id, origin.ok_or_else(|| format!("{view:#}"))?["evidence"].clone()))

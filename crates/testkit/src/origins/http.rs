@@ -14,6 +14,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub(super) async fn converse(state: &State, mut stream: impl AsyncRead + AsyncWrite + Unpin, from: IpAddr, behaviour: Behaviour) {
     let Some(request) = read_head(&mut stream).await else {
         state.remember(from, behaviour, None);
+        // Like any server; a peer that is gone does not mind.
+        let _ = stream.write_all(reply(400, "", "that is no HTTP").as_bytes()).await;
         return;
     };
     let reply = match &behaviour {
@@ -47,11 +49,12 @@ fn reply(code: u16, headers: &str, body: &str) -> String {
     )
 }
 
+/// `None` where it is none: no method at its beginning, no end, or too long.
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
     let mut head = Vec::with_capacity(1024);
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         let count = stream.read_buf(&mut head).await.ok()?;
-        if count == 0 || head.len() > HEAD_BYTES_MAX {
+        if count == 0 || head.len() > HEAD_BYTES_MAX || !head[0].is_ascii_uppercase() {
             return None;
         }
     }
