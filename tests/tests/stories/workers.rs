@@ -80,7 +80,7 @@ async fn a_plaintext_dial_beyond_loopback_is_refused() {
         .run()
         .await;
     assert_eq!(ended.code, Some(2), "{ended:#?}");
-    assert!(ended.stderr.contains("192.0.2.1") && ended.stderr.contains("https"), "{ended:#?}");
+    assert!(ended.stderr.contains("192.0.2.1") && ended.stderr.contains("TLS"), "{ended:#?}");
 }
 
 #[tokio::test]
