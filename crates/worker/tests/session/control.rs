@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quorate_proto::convert::{Change, Chunk, Hello, Window};
@@ -14,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -26,6 +28,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Control {
     pub(crate) address: SocketAddr,
     sessions: mpsc::Receiver<Peer>,
+    dialled: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
 
@@ -85,11 +88,17 @@ impl Control {
             server = server.tls_config(tls).expect("a certificate and its key");
         }
         let router = server.add_service(WorkerGatewayServer::new(Gateway(sender)));
+        let dialled = Arc::new(AtomicUsize::new(0));
+        let count = dialled.clone();
         let mut serving = JoinSet::new();
         serving.spawn(async move {
-            router.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("the listener lives");
+            let incoming = TcpListenerStream::new(listener).map(|stream| {
+                count.fetch_add(1, Ordering::Relaxed);
+                stream
+            });
+            router.serve_with_incoming(incoming).await.expect("the listener lives");
         });
-        Self { address, sessions, _serving: serving }
+        Self { address, sessions, dialled, _serving: serving }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -99,6 +108,17 @@ impl Control {
     /// The next session of a worker.
     pub(crate) async fn accepts(&mut self) -> Peer {
         timeout(PATIENCE, self.sessions.recv()).await.expect("a worker dials").expect("the server lives")
+    }
+
+    /// Waits until somebody has connected so many times, whatever came of it.
+    pub(crate) async fn is_dialled(&self, times: usize) {
+        timeout(PATIENCE, async {
+            while self.dialled.load(Ordering::Relaxed) < times {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("a worker dials");
     }
 
     pub(crate) fn has_no_session(&mut self) -> bool {

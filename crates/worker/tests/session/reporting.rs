@@ -6,6 +6,7 @@ use quorate_core::vote::VoteState;
 use quorate_proto::v1::control_message::Body as Say;
 use quorate_proto::v1::worker_message::Body as Heard;
 use quorate_proto::v1::{ManifestDelta, ManifestDrop, Throttle, Welcome};
+use quorate_worker::WorkerStatus;
 
 use crate::control::{Control, welcome};
 use crate::origin::Origin;
@@ -45,8 +46,8 @@ async fn a_worker_introduces_itself_takes_a_manifest_and_tells_what_it_sees() {
     let down = peer.hears_changes().await;
     assert_eq!((down.len(), down[0].manifest_version, down[0].position), (1, 5, 0));
     assert_eq!((down[0].detail.state, down[0].detail.reason), (VoteState::Down, Some(FailureReason::TcpConnectionFailed)));
-    let status = worker.shows("a session", |status| status.is_ready()).await;
-    assert_eq!((status.checks, status.buckets, status.fenced), (2, 1, None));
+    let shown = worker.shows("a session", WorkerStatus::is_ready).await;
+    assert_eq!((shown.checks, shown.buckets, shown.fenced), (2, 1, None));
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn a_higher_epoch_is_adopted_and_hello_said_again() {
     assert_eq!(peer.hears_hello().await.session_epoch, epoch + 1_001);
     peer.says(Say::Welcome(Welcome { min_epoch: epoch + 1_000, ..welcome(1) })).await;
     peer.hears_round().await;
-    worker.shows("a session", |status| status.is_ready()).await;
+    worker.shows("a session", WorkerStatus::is_ready).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use quorate_worker::WorkerConfig;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Identity, ServerTlsConfig};
 
 use crate::control::Control;
@@ -37,11 +39,12 @@ async fn a_worker_trusts_the_authority_of_its_token_and_no_other() {
     let (mut peer, _) = good.welcomes(1).await;
     peer.hears_round().await;
     worker.shows("one session", |status| status.connected == [format!("https://{}", good.address)]).await;
+    false_one.is_dialled(2).await;
     assert!(false_one.has_no_session(), "not even a token is sent there");
 }
 
 #[tokio::test]
 async fn without_tls_nobody_but_loopback_is_dialled() {
-    let refused = quorate_worker::run(config("http://192.0.2.1:8081".to_owned()), Default::default(), Default::default()).await;
+    let refused = quorate_worker::run(config("http://192.0.2.1:8081".to_owned()), CancellationToken::new(), watch::Sender::default()).await;
     assert!(matches!(refused, Err(quorate_worker::Error::ControlUrl { .. })), "{refused:?}");
 }

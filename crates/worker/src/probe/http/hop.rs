@@ -5,7 +5,7 @@
 //! judged like a target of its own, and gets nothing that the user wrote.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode};
 use http_body_util::Empty;
@@ -92,9 +92,13 @@ impl Hop {
         headers.insert(HOST, self.host_header.clone());
         headers.insert(USER_AGENT, user_agent);
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if self.method == Method::POST {
+            // Without it some servers ask for a length, 411.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         if self.trusted {
             // What frames the request and says who asks is ours.
-            let ours = [HOST, USER_AGENT, CONNECTION];
+            let ours = [HOST, USER_AGENT, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
             for (name, value) in ask.headers.iter().filter(|(name, _)| !ours.contains(name)) {
                 headers.append(name, value.clone());
             }

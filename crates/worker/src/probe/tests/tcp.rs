@@ -1,5 +1,6 @@
 use std::time::Instant;
 
+use quorate_core::address_policy::AddressPolicy;
 use quorate_core::check::Check;
 use quorate_core::failure::FailureReason as R;
 use socket2::{Domain, Socket, Type};
@@ -59,11 +60,11 @@ async fn an_address_that_may_not_be_probed_is_not() {
         assert_eq!(find(&tcp_check(address, 80)).await, failed(R::DnsInternal), "{address}");
     }
     let server = Server::silent().await;
-    let strict = prober(|config| config.address_policy = Default::default());
+    let strict = prober(|config| config.address_policy = AddressPolicy::default());
     assert_eq!(ask(&strict, &tcp_check("127.0.0.1", server.address.port())).await.finding, failed(R::DnsInternal));
     let reckless = prober(|config| {
         let all = ["0.0.0.0/0", "::/0"].map(|range| range.parse().expect("a range"));
-        config.address_policy = quorate_core::address_policy::AddressPolicy::new(all.to_vec());
+        config.address_policy = AddressPolicy::new(all.to_vec());
     });
     assert_eq!(ask(&reckless, &tcp_check("169.254.169.254", 80)).await.finding, failed(R::DnsInternal));
     assert_eq!(server.came(), 0);

@@ -210,8 +210,8 @@ async fn alerts_and_silence_have_their_reasons() {
     let outcome = ask(&prober, &Check { retries: 1, ..impatient(check(&server, |_| {})) }).await;
     assert_eq!((outcome.finding, outcome.attempts), (failed(R::TlsHandshakeFailure), 2), "a stall is asked again");
     let closing = Server::start(|mut stream| async move {
-        stream.read_u8().await.expect("ClientHello");
-        stream.read(&mut [0; 4096]).await.expect("ClientHello");
+        // All of ClientHello, or the close would be a reset.
+        assert!(stream.read(&mut [0; 4096]).await.is_ok_and(|bytes| bytes > 100));
     })
     .await;
     assert_eq!(ask(&prober, &check(&closing, |_| {})).await.finding, failed(R::TlsHandshakeFailure), "closed");
