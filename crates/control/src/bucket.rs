@@ -254,17 +254,17 @@ impl Slot {
     }
 }
 
-/// The votes that count on one check, as the tally takes them, and whether one of them is Down.
+/// The votes that count on one check, as the tally takes them, and whether every seat says Up.
 pub(crate) fn count(seated: &[Option<&PopVotes>], index: usize, config_gen: u64) -> (Ballots, bool) {
     let mut ballots = Ballots::missing(seated.len());
-    let mut any_down = false;
+    let mut up = 0;
     for (seat, held) in seated.iter().enumerate() {
         if let Some(vote) = counted(*held, index, config_gen) {
             ballots.set(seat, vote.state);
-            any_down |= vote.state == VoteState::Down;
+            up += usize::from(vote.state == VoteState::Up);
         }
     }
-    (ballots, any_down)
+    (ballots, up == seated.len())
 }
 
 /// The same with what stands behind the votes, for the evidence.

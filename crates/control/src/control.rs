@@ -24,7 +24,7 @@ use crate::registry::{PgRegistry, Registry};
 use crate::sessions::Sessions;
 use crate::shared::{DELTA_ENTRIES_PER_SECOND, Shared};
 use crate::tasks::Tasks;
-use crate::{evaluate, follow, gateway, members, presence, quorum_watch, retain, votes_behind, wake};
+use crate::{describe, evaluate, follow, gateway, members, presence, quorum_watch, retain, votes_behind, wake};
 
 /// The tasks have this long to end, and the farewell to the database as long as is left of [`STOP_MAX`].
 const DRAIN_MAX: Duration = Duration::from_millis(3_500);
@@ -80,6 +80,7 @@ impl<S: VerdictStore, R: Registry> Control<S, R> {
     /// # Errors
     /// As there.
     pub fn start_over(config: ControlConfig, verdicts: S, registry: R) -> Result<Self, Error> {
+        describe::all();
         let tasks = Tasks::new();
         let bound = Bound::new(config.listener, config.tls.as_ref(), &tasks)?;
         let address = bound.address;

@@ -240,11 +240,10 @@ impl Standing {
 }
 
 fn standing(plan: &Plan, pool: &PoolPlan, seated: &[Option<&PopVotes>], index: usize) -> Standing {
-    let (ballots, any_down) = count(seated, index, plan.checks[index].check.config_gen);
+    let (ballots, all_up) = count(seated, index, plan.checks[index].check.config_gen);
     let verdict = quorum::decide(Guards::ALL, &pool.electorate, &ballots);
-    let all_there = seated.iter().all(Option::is_some);
-    // Nobody says Down and nobody is away: no region says Down, and none is silent but by its own abstention.
-    if verdict == Some(Verdict::Up) && !any_down && all_there {
+    // As nearly always: no region says Down, and none is silent.
+    if all_up {
         return Standing { verdict, ..Standing::default() };
     }
     let tally = quorum::tally(&pool.electorate, &ballots);

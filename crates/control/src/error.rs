@@ -23,15 +23,20 @@ pub enum Error {
 pub(crate) enum CallError {
     #[error(transparent)]
     Store(#[from] quorate_store::Error),
-    #[error("the database did not answer within {} s", DATABASE_CALL_MAX.as_secs())]
-    Silent,
+    #[error("the database did not answer within {} s", .0.as_secs())]
+    Silent(Duration),
 }
 
 /// Bounds a call to the store: a server that hangs must not hang a loop.
 pub(crate) async fn bounded<T>(call: impl Future<Output = Result<T, quorate_store::Error>>) -> Result<T, CallError> {
-    match tokio::time::timeout(DATABASE_CALL_MAX, call).await {
+    bounded_by(DATABASE_CALL_MAX, call).await
+}
+
+/// The same for somebody who waits less long.
+pub(crate) async fn bounded_by<T>(limit: Duration, call: impl Future<Output = Result<T, quorate_store::Error>>) -> Result<T, CallError> {
+    match tokio::time::timeout(limit, call).await {
         Ok(answer) => Ok(answer?),
-        Err(_) => Err(CallError::Silent),
+        Err(_) => Err(CallError::Silent(limit)),
     }
 }
 

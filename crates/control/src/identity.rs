@@ -3,13 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use quorate_core::pop::Pop;
 use sha2::{Digest as _, Sha256};
 use tonic::metadata::MetadataMap;
 
-use crate::error::{CallError, bounded};
+use crate::error::{CallError, bounded_by};
 use crate::registry::Registry;
+
+/// A worker waits some seconds to be let in; by then a database that hangs has to count as away.
+const AUTHENTICATION_MAX: Duration = Duration::from_secs(3);
 
 /// A worker's secret as it came. Never shown.
 #[derive(Clone)]
@@ -53,7 +57,7 @@ pub(crate) struct Identities {
 impl Identities {
     pub(crate) async fn identify(&self, registry: &impl Registry, secret: &Secret) -> Identity {
         let digest = secret.digest();
-        let answer = bounded(registry.authenticate(&secret.0)).await;
+        let answer = bounded_by(AUTHENTICATION_MAX, registry.authenticate(&secret.0)).await;
         let mut proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(Some(pop)) => {

@@ -9,8 +9,9 @@ use quorate_core::register::{Stamp, accepts};
 use quorate_core::vote::{Detail, VoteState};
 use quorate_proto::convert::{Change, Chunk, Window};
 
-use crate::bucket::{Role, Slot, Vote};
+use crate::bucket::{Behind, PopVotes, Role, Slot, Vote};
 use crate::manifests::Manifest;
+use crate::plan::Plan;
 
 /// What became of one bucket's part of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,120 +37,134 @@ fn told(detail: Detail) -> BallotDetail {
 impl Slot {
     /// The whole state of the bucket as one PoP sees it.
     pub(crate) fn take_chunk(&mut self, pop: PopNo, stamp: Stamp, chunk: &Chunk, now_ms: u32) -> Taken {
-        let manifest = match self.understand(pop, stamp, chunk.manifest_version) {
-            Ok(manifest) => manifest,
+        let mut register = match self.register_of(pop, chunk.manifest_version) {
+            Ok(register) => register,
             Err(taken) => return taken,
         };
-        let Ok(states) = chunk.states(manifest.checks.len()) else { return Taken::Malformed };
+        if !register.accepts(stamp) {
+            return Taken::Old;
+        }
+        let Ok(states) = chunk.states(register.manifest.checks.len()) else { return Taken::Malformed };
         let mut changed = false;
         for (position, state) in states.enumerate() {
-            changed |= self.cast(pop, &manifest, position, state, None, now_ms);
+            changed |= register.cast(position, state, None, now_ms);
         }
-        self.took(pop, stamp);
         Taken::Kept { changed }
     }
 
     /// Changed votes of one bucket, all of one message.
     pub(crate) fn take_delta(&mut self, pop: PopNo, stamp: Stamp, entries: &[Change], now_ms: u32) -> Taken {
         let Some(version) = entries.first().map(|change| change.manifest_version) else { return Taken::Kept { changed: false } };
-        let manifest = match self.understand(pop, stamp, version) {
-            Ok(manifest) => manifest,
+        let mut register = match self.register_of(pop, version) {
+            Ok(register) => register,
             Err(taken) => return taken,
         };
         let mut positions = Vec::with_capacity(entries.len());
         for change in entries {
             match usize::try_from(change.position) {
-                Ok(position) if position < manifest.checks.len() && change.manifest_version == version => positions.push(position),
+                Ok(position) if position < register.manifest.checks.len() && change.manifest_version == version => positions.push(position),
                 Ok(_) | Err(_) => return Taken::Malformed,
             }
         }
+        if !register.accepts(stamp) {
+            return Taken::Old;
+        }
         let mut changed = false;
         for (change, position) in entries.iter().zip(positions) {
-            changed |= self.cast(pop, &manifest, position, change.detail.state, Some(told(change.detail)), now_ms);
+            changed |= register.cast(position, change.detail.state, Some(told(change.detail)), now_ms);
         }
-        self.took(pop, stamp);
         Taken::Kept { changed }
     }
 
     /// What stands behind votes that are held already. It changes no vote: where the state differs it is passed over.
     pub(crate) fn take_window(&mut self, pop: PopNo, stamp: Stamp, window: &Window) -> Taken {
-        let held = self.pops.get(&pop).and_then(|held| held.stamp);
-        // The window belongs to the message whose chunk was just taken, or to one after it.
-        if held.is_none_or(|held| held.epoch != stamp.epoch || held.seq > stamp.seq) {
-            return Taken::Old;
-        }
-        let manifest = match self.manifest_of(pop, window.manifest_version) {
-            Ok(manifest) => manifest,
+        let mut register = match self.register_of(pop, window.manifest_version) {
+            Ok(register) => register,
             Err(taken) => return taken,
         };
+        // The window belongs to the message whose chunk was just taken, or to one after it.
+        if register.held.stamp.is_none_or(|held| held.epoch != stamp.epoch || held.seq > stamp.seq) {
+            return Taken::Old;
+        }
         let Ok(from) = usize::try_from(window.from) else { return Taken::Malformed };
-        if from.checked_add(window.details.len()).is_none_or(|end| end > manifest.checks.len()) {
+        if from.checked_add(window.details.len()).is_none_or(|end| end > register.manifest.checks.len()) {
             return Taken::Malformed;
         }
         for (position, detail) in (from..).zip(&window.details) {
-            let Some(index) = self.place_of(&manifest, position) else { continue };
-            let cast_under = manifest.checks[position].config_gen;
-            let Some(vote) = self.pops.get_mut(&pop).and_then(|held| held.votes.get_mut(index)?.as_mut()) else { continue };
-            if vote.state == detail.state && vote.cast_under == cast_under {
-                let news = told(*detail);
-                let said = |detail: Option<BallotDetail>| detail.map(|detail| (detail.reason, detail.response_code));
-                if said(vote.detail) != said(Some(news)) {
-                    self.behind[index].changed = true;
-                }
-                vote.detail = Some(news);
-            }
+            register.tell(position, *detail);
         }
         Taken::Kept { changed: false }
     }
 
-    fn understand(&self, pop: PopNo, stamp: Stamp, version: u64) -> Result<Arc<Manifest>, Taken> {
-        let manifest = self.manifest_of(pop, version)?;
-        let held = self.pops.get(&pop).and_then(|held| held.stamp);
-        if accepts(Guards::ALL, held, stamp) { Ok(manifest) } else { Err(Taken::Old) }
-    }
-
-    fn manifest_of(&self, pop: PopNo, version: u64) -> Result<Arc<Manifest>, Taken> {
+    /// Where votes of one PoP go that were cast under a version of its manifest.
+    fn register_of(&mut self, pop: PopNo, version: u64) -> Result<Register<'_>, Taken> {
         let Some(plan) = self.plan.as_ref().filter(|_| self.role != Role::Absent) else { return Err(Taken::NotServed) };
-        let known = self.pops.get(&pop).and_then(|held| held.manifests.get(version));
-        known.cloned().ok_or(if version > plan.config_seq { Taken::Ahead } else { Taken::UnknownVersion })
+        let unknown = if version > plan.config_seq { Taken::Ahead } else { Taken::UnknownVersion };
+        let held = self.pops.get_mut(&pop).ok_or(unknown)?;
+        let manifest = Arc::clone(held.manifests.get(version).ok_or(unknown)?);
+        let is_in_force = version == plan.config_seq;
+        let is_plan = is_in_force && manifest.checks.len() == plan.checks.len();
+        Ok(Register { pop, plan, held, behind: &mut self.behind, manifest, is_in_force, is_plan })
+    }
+}
+
+/// The votes of one PoP in one bucket, open for a message.
+struct Register<'a> {
+    pop: PopNo,
+    plan: &'a Plan,
+    held: &'a mut PopVotes,
+    behind: &'a mut [Behind],
+    /// Which the message counts its positions through.
+    manifest: Arc<Manifest>,
+    /// It is of the plan in force: the PoP is asked all of it.
+    is_in_force: bool,
+    /// It is all of the plan in force: positions are places.
+    is_plan: bool,
+}
+
+impl Register<'_> {
+    /// Whether a message is newer than what is held; it is what is held then.
+    fn accepts(&mut self, stamp: Stamp) -> bool {
+        let newer = accepts(Guards::ALL, self.held.stamp, stamp);
+        if newer {
+            self.held.stamp = Some(stamp);
+        }
+        newer
     }
 
-    /// Where the plan in force has the check at a position of a manifest; `None` where it is gone.
-    fn place_of(&self, manifest: &Manifest, position: usize) -> Option<usize> {
-        let plan = self.plan.as_ref()?;
-        plan.find(manifest.checks[position].id)
+    /// Where the plan in force has the check at a position; `None` where it has it no more, or the PoP is not asked it any more.
+    fn place_of(&self, position: usize) -> Option<usize> {
+        if self.is_plan {
+            return Some(position);
+        }
+        let place = self.plan.find(self.manifest.checks[position].id)?;
+        (self.is_in_force || self.plan.asks(self.pop, place)).then_some(place)
     }
 
     /// Keeps one vote; whether it is another one now.
-    fn cast(
-        &mut self,
-        pop: PopNo,
-        manifest: &Manifest,
-        position: usize,
-        state: VoteState,
-        detail: Option<BallotDetail>,
-        now_ms: u32,
-    ) -> bool {
-        let Some(index) = self.place_of(manifest, position) else { return false };
-        let cast_under = manifest.checks[position].config_gen;
-        // An older version may name a check that the PoP is not asked any more.
-        if self.plan.as_ref().is_none_or(|plan| !plan.asks(pop, index)) {
-            return false;
-        }
-        let Some(held) = self.pops.get_mut(&pop).and_then(|held| held.votes.get_mut(index)) else { return false };
+    fn cast(&mut self, position: usize, state: VoteState, detail: Option<BallotDetail>, now_ms: u32) -> bool {
+        let Some(place) = self.place_of(position) else { return false };
+        let cast_under = self.manifest.checks[position].config_gen;
+        let Some(held) = self.held.votes.get_mut(place) else { return false };
         let same = held.filter(|held| held.state == state && held.cast_under == cast_under);
         let kept = detail.or(same.and_then(|same| same.detail));
         *held = Some(Vote { cast_under, state, heard_ms: now_ms, detail: kept });
-        if same.is_none() {
-            self.behind[index].changed = true;
-        }
+        self.behind[place].changed |= same.is_none();
         same.is_none()
     }
 
-    fn took(&mut self, pop: PopNo, stamp: Stamp) {
-        if let Some(held) = self.pops.get_mut(&pop) {
-            held.stamp = Some(stamp);
+    /// Keeps what stands behind a vote, if it is that vote.
+    fn tell(&mut self, position: usize, detail: Detail) {
+        let Some(place) = self.place_of(position) else { return };
+        let cast_under = self.manifest.checks[position].config_gen;
+        let Some(vote) = self.held.votes.get_mut(place).and_then(Option::as_mut) else { return };
+        if vote.state != detail.state || vote.cast_under != cast_under {
+            return;
         }
+        let news = told(detail);
+        let said = |detail: Option<BallotDetail>| detail.map(|detail| (detail.reason, detail.response_code));
+        self.behind[place].changed |= said(vote.detail) != said(Some(news));
+        vote.detail = Some(news);
     }
 }
 

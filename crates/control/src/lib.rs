@@ -7,6 +7,7 @@
 mod bucket;
 mod control;
 mod decide;
+mod describe;
 mod error;
 mod evaluate;
 mod follow;

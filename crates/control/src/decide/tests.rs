@@ -184,6 +184,8 @@ fn one_region_down_degrades_the_pool_without_an_event_and_its_silence_does_not_h
     world.silent = [1, 2].map(PopNo).to_vec();
     assert!(world.decide().is_none(), "nobody knows what the region would say");
     world.silent.clear();
+    world.votes(&["??? UUU UUU"]);
+    assert!(world.decide().is_none(), "an abstention is silence");
     world.votes(&["UUU UUU UUU"]);
     assert_eq!(world.publish().expect("it is back").tick.pools[0].state, PoolState::Healthy);
     world.silent = [1, 2].map(PopNo).to_vec();

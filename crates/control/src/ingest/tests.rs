@@ -131,8 +131,8 @@ fn votes_of_an_older_version_are_translated_and_those_of_an_older_generation_do_
     assert_eq!(votes[1].map(|vote| (vote.state, vote.cast_under)), Some((Down, 1)));
     assert_eq!(votes[0].map(|vote| (vote.state, vote.cast_under)), Some((Down, 1)), "kept as what it is: cast under generation 1");
     let seated = slot.seated(&slot.plan.as_ref().unwrap().pools[0], |_, _| true);
-    let counted = |index, generation| crate::bucket::count(&seated, index, generation).1;
-    assert!(counted(1, 1) && !counted(0, 2), "and so it counts only where the generation is the same");
+    let cast = |index, generation| crate::bucket::told(&seated, index, generation, 0)[0] != quorate_core::evidence::Ballot::Missing;
+    assert!(cast(1, 1) && !cast(0, 2), "and so it counts only where the generation is the same");
 }
 
 #[test]
@@ -160,6 +160,17 @@ fn a_pop_that_loses_its_seat_comes_back_without_its_old_votes() {
     assert_eq!(slot.take_chunk(LHR, at(2), &chunk(4, &[Up, Up, Up]), 0), Taken::Kept { changed: false }, "not asked any more");
     slot.seat(vec![(Region::Weu, vec![LHR])], 6, &pops);
     assert_eq!(held(&slot), "---");
+    slot.manifest(LHR);
+    slot.take_chunk(LHR, at(3), &chunk(6, &[Up, Up, Up]), 0);
+    assert_eq!(held(&slot), "uuu");
+    // The same by a configuration that does not ask its region any more, and then asks it again.
+    for (config_seq, region, votes) in [(7, "OC", "---"), (8, "WEU", "---")] {
+        let mut config = bucket_config(config_seq, vec![pool(1, &[region], &with_origins(3))]);
+        config.seats = vec![(Region::Weu, vec![LHR])];
+        let plan = Plan::new(config, &pops, slot.plan.as_ref());
+        slot.install(plan);
+        assert_eq!(held(&slot), votes, "{region}");
+    }
 }
 
 #[test]
