@@ -33,14 +33,85 @@ impl RegionSeats {
 }
 
 /// Everyone who may vote on a check, region by region. Seat numbers count through the regions in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Listed", into = "Listed")]
 pub struct Electorate {
     regions: Vec<RegionSeats>,
+    /// Follows from `regions`.
+    small: Option<SmallRegions>,
+}
+
+/// An electorate as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Electorate")]
+struct Listed {
+    regions: Vec<RegionSeats>,
+}
+
+impl From<Listed> for Electorate {
+    fn from(listed: Listed) -> Self {
+        Self::new(listed.regions)
+    }
+}
+
+impl From<Electorate> for Listed {
+    fn from(electorate: Electorate) -> Self {
+        Self { regions: electorate.regions }
+    }
+}
+
+impl Default for Electorate {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+/// Where the regions of an electorate begin, as bits of one word of seats: all regions can then be
+/// counted at once. Only for electorates of at most 64 seats with none, one or three a region, which
+/// is what [`seat_region`] gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct SmallRegions {
+    /// The seat of each region of one.
+    ones: u64,
+    /// The first seat of each region of three.
+    threes: u64,
+}
+
+impl SmallRegions {
+    fn of(regions: &[RegionSeats]) -> Option<Self> {
+        let (mut small, mut from) = (Self::default(), 0);
+        for region in regions {
+            let seats = region.seats.len();
+            if from + seats > 64 {
+                return None;
+            }
+            match seats {
+                0 => {}
+                1 => small.ones |= 1 << from,
+                SEATS_PER_REGION => small.threes |= 1 << from,
+                _ => return None,
+            }
+            from += seats;
+        }
+        Some(small)
+    }
+
+    /// Regions in which a majority of the seats is among `votes`, one bit a seat.
+    pub(crate) const fn with_majority(self, votes: u64) -> u32 {
+        let (second, third) = (votes >> 1, votes >> 2);
+        let two_of_three = (votes & second) | (votes & third) | (second & third);
+        ((votes & self.ones) | (two_of_three & self.threes)).count_ones()
+    }
 }
 
 impl Electorate {
     pub fn new(regions: Vec<RegionSeats>) -> Self {
-        Self { regions }
+        let small = SmallRegions::of(&regions);
+        Self { regions, small }
+    }
+
+    pub(crate) const fn small_regions(&self) -> Option<SmallRegions> {
+        self.small
     }
 
     pub fn regions(&self) -> &[RegionSeats] {

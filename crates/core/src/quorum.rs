@@ -157,6 +157,18 @@ fn region_tally(guards: Guards, up: u32, down: u32, assigned: u32) -> RegionTall
 /// Decides one check, without the evidence: the hot path.
 #[must_use]
 pub fn decide(guards: Guards, electorate: &Electorate, ballots: &Ballots) -> Option<Verdict> {
+    if guards.majority_of_assigned
+        && let Some(small) = electorate.small_regions()
+    {
+        #[expect(clippy::cast_possible_truncation, reason = "at most 13 regions")]
+        let regions = electorate.regions().len() as u32;
+        return majority(small.with_majority(ballots.up[0]), small.with_majority(ballots.down[0]), regions);
+    }
+    decide_one_by_one(guards, electorate, ballots)
+}
+
+/// The same for electorates of any shape, region by region.
+fn decide_one_by_one(guards: Guards, electorate: &Electorate, ballots: &Ballots) -> Option<Verdict> {
     let (mut from, mut up, mut down, mut heard) = (0, 0, 0, 0);
     for region in electorate.regions() {
         let seats = region.seats().len();

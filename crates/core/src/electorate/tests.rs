@@ -100,6 +100,16 @@ fn null_is_one_list_of_all_pops_and_regions_stay_apart() {
     assert_eq!((chosen.seats(), chosen.seat_of(PopNo(1)), chosen.seat_of(PopNo(2)), chosen.seat_of(PopNo(3))), (2, Some(0), Some(1), None));
 }
 
+#[test]
+fn an_electorate_reads_back_as_it_was_written() {
+    let electorate =
+        Electorate::new(vec![RegionSeats::new(Some(Region::Weu), vec![PopNo(1), PopNo(2), PopNo(3)]), RegionSeats::new(None, vec![])]);
+    let text = r#"{"regions":[{"region":"WEU","seats":[1,2,3]},{"region":null,"seats":[]}]}"#;
+    assert_eq!(serde_json::to_string(&electorate).expect("plain data"), text);
+    assert_eq!(serde_json::from_str::<Electorate>(text).expect("an electorate"), electorate);
+    assert_eq!(Electorate::default(), Electorate::new(Vec::new()));
+}
+
 proptest! {
     #[test]
     fn silence_never_shrinks_an_electorate_and_moves_as_few_seats_as_it_can(

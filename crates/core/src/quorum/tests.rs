@@ -72,6 +72,7 @@ fn the_verdict_is_the_majority_of_the_majorities() {
             let ballots = ballots(&votes);
             let expected = plainly(shape, &votes);
             assert_eq!(decide(Guards::ALL, &electorate, &ballots), expected, "{shape:?} {votes:?}");
+            assert_eq!(decide_one_by_one(Guards::ALL, &electorate, &ballots), expected, "{shape:?} {votes:?}");
             assert_eq!(tally(&electorate, &ballots).verdict, expected, "{shape:?} {votes:?}");
         }
     }
@@ -207,6 +208,22 @@ proptest! {
         }
         prop_assert_eq!(tally.verdict, plainly(&shape, &votes));
         prop_assert_eq!(decide(Guards::ALL, &electorate, &ballots), tally.verdict);
+    }
+
+    /// The shapes of production, in which all regions are counted at once, up to the last of 64 seats.
+    #[test]
+    fn regions_of_none_one_and_three_are_counted_at_once(
+        kinds in proptest::collection::vec(0..3_usize, 1..30),
+        seed in proptest::collection::vec(0..4_u8, 90),
+    ) {
+        let shape: Vec<usize> = kinds.iter().map(|kind| [0, 1, 3][*kind]).collect();
+        let electorate = Electorate::new(shape.iter().map(|seats| RegionSeats::new(None, vec![PopNo(0); *seats])).collect());
+        prop_assert_eq!(electorate.small_regions().is_some(), electorate.seats() <= 64);
+        let votes: Vec<VoteState> = seed[..electorate.seats()].iter().map(|bits| VoteState::from_bits(*bits)).collect();
+        let ballots = ballots(&votes);
+        let verdict = decide(Guards::ALL, &electorate, &ballots);
+        prop_assert_eq!(verdict, plainly(&shape, &votes));
+        prop_assert_eq!(verdict, decide_one_by_one(Guards::ALL, &electorate, &ballots));
     }
 
     #[test]
