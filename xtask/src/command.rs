@@ -4,6 +4,7 @@ use std::env;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,26 +20,28 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 /// Shows the command, runs it with our terminal, and fails when it fails.
 ///
 /// Ctrl-C reaches the child too, through the terminal; so we only wait for its end, and the caller stops what it started.
-/// A SIGTERM is for us alone: the child is killed.
+/// A SIGTERM is for us alone, so the child is told; a test runner stops what it started.
 pub(crate) async fn run(mut command: Command) -> Result<()> {
     let shown = shown(&command);
     eprintln!("$ {shown}");
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut child = command.kill_on_drop(true).spawn().with_context(|| format!("cannot run `{shown}`"))?;
-    let mut interrupted = false;
+    let mut stopping = false;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status?,
-            _ = interrupt.recv() => interrupted = true,
+            _ = interrupt.recv() => stopping = true,
             _ = terminate.recv() => {
-                child.kill().await?;
-                bail!("terminated while `{shown}` ran");
+                stopping = true;
+                if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)) {
+                    kill_process(pid, Signal::TERM)?;
+                }
             }
         }
     };
-    if interrupted {
-        bail!("interrupted while `{shown}` ran");
+    if stopping {
+        bail!("told to stop while `{shown}` ran");
     }
     if !status.success() {
         bail!("`{shown}` failed ({status})");
