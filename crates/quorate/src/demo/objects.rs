@@ -45,8 +45,8 @@ pub fn https_monitor() -> MonitorSettings {
     MonitorSettings { kind: MonitorKind::Https, description: "demo: 200 and \"ok\" over HTTPS, each second".to_owned(), ..http_monitor() }
 }
 
-/// Makes what is missing, by name. The load balancer answers with the first pool; the last pool but one is its fallback
-/// where there are several.
+/// Makes what is missing, by name. The load balancer `www.<zone>` answers with the pools `balanced`, in that order; the
+/// last of them is its fallback.
 pub async fn make_missing(
     tenant: &mut Tenant,
     zone: &Zone,
