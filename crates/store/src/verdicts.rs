@@ -5,6 +5,7 @@ mod columns;
 mod load;
 mod memory;
 mod pg;
+mod votes;
 
 use std::future::Future;
 use std::time::Duration;

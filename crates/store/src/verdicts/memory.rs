@@ -2,7 +2,8 @@
 //! same contract suite as Postgres. Whether a verdict may be published is `core`'s rule here, and the
 //! SQL's there. It can refuse a commit or lose its answer on demand.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod state;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,10 +16,10 @@ use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId, ReplicaId};
 use quorate_core::monitor::MonitorSettings;
 use quorate_core::pool::{OriginHealth, Pool, pool_state};
 use quorate_core::pop::{Pop, PopNo};
-use quorate_core::quorum::{Fence, Guards, may_commit};
+use quorate_core::quorum::Fence;
 use quorate_core::region::Region;
 use quorate_core::time::{Clock, SystemClock};
-use quorate_core::vote::{Published, Verdict};
+use quorate_core::vote::Published;
 use tokio::time::Instant;
 
 use super::columns::Columns;
@@ -26,6 +27,8 @@ use super::{
     BucketConfig, CommitError, Committed, Member, Ownership, PoolConfig, PublishedCheck, QuorumNotice, Replica, Tick, VerdictStore, VoteRow,
 };
 use crate::error::Error;
+
+use state::{BucketRow, MemberRow, State};
 
 /// What becomes of a commit, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,33 +65,6 @@ impl fmt::Debug for MemoryVerdicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MemoryVerdicts(..)")
     }
-}
-
-struct MemberRow {
-    url: String,
-    sessions: u32,
-    heartbeat_at: Instant,
-}
-
-#[derive(Default)]
-struct BucketRow {
-    owner: Option<ReplicaId>,
-    epoch: u64,
-    config_seq: u64,
-    seats: Vec<(Region, Vec<PopNo>)>,
-}
-
-#[derive(Default)]
-struct State {
-    members: BTreeMap<ReplicaId, MemberRow>,
-    buckets: BTreeMap<Bucket, BucketRow>,
-    pops: Vec<Pop>,
-    monitors: HashMap<MonitorId, MonitorSettings>,
-    pools: Vec<PoolConfig>,
-    events: Vec<RecordedEvent>,
-    votes: HashMap<CheckId, PackedVotes>,
-    notices: Vec<QuorumNotice>,
-    faults: VecDeque<Fault>,
 }
 
 impl Default for MemoryVerdicts {
@@ -192,98 +168,6 @@ impl MemoryVerdicts {
     /// Losses and returns of quorum, in order.
     pub fn quorum_notices(&self) -> Vec<QuorumNotice> {
         self.state().notices.clone()
-    }
-}
-
-impl State {
-    fn bucket(&mut self, bucket: Bucket) -> &mut BucketRow {
-        self.buckets.entry(bucket).or_default()
-    }
-
-    /// The votes of checks that are gone.
-    fn forget_votes(&mut self) {
-        let Self { pools, votes, .. } = self;
-        votes.retain(|id, _| pools.iter().flat_map(|config| &config.checks).any(|check| check.check_id == *id));
-    }
-
-    fn is_alive(&self, replica: ReplicaId, dead_after: Duration) -> bool {
-        self.members.get(&replica).is_some_and(|member| member.heartbeat_at.elapsed() < dead_after)
-    }
-
-    fn stored_fence(&self, bucket: Bucket, replica: ReplicaId) -> Option<Fence> {
-        let row = self.buckets.get(&bucket)?;
-        (row.owner == Some(replica)).then_some(Fence { epoch: row.epoch, config_seq: row.config_seq })
-    }
-
-    /// Whether the whole tick may be published.
-    fn judge(&self, tick: &Tick) -> Result<(), CommitError> {
-        let stored = self.stored_fence(tick.bucket, tick.replica).ok_or(CommitError::Fenced)?;
-        let may = |published, verdict| may_commit(Guards::ALL, tick.fence, stored, published, verdict);
-        // The fence alone: what is said of an unknown check is a change.
-        if !may(Published::Unknown, Verdict::Up) {
-            return Err(CommitError::Fenced);
-        }
-        let mut seen = Vec::with_capacity(tick.checks.len());
-        for change in &tick.checks {
-            let check = self.check(tick.bucket, change.account_id, change.check_id).ok_or(CommitError::Stale)?;
-            let expected = check.config_gen == change.config_gen && check.verdict_seq == change.expected_seq;
-            if !expected || !may(check.verdict, change.verdict) || seen.contains(&change.check_id) {
-                return Err(CommitError::Stale);
-            }
-            seen.push(change.check_id);
-        }
-        for change in &tick.pools {
-            let config = self.pool(tick.bucket, change.account_id, change.pool_id).ok_or(CommitError::Stale)?;
-            if config.state_seq != change.expected_seq || config.state == change.state {
-                return Err(CommitError::Stale);
-            }
-        }
-        Ok(())
-    }
-
-    fn pool(&self, bucket: Bucket, account: AccountId, id: PoolId) -> Option<&PoolConfig> {
-        let is_it = |config: &&PoolConfig| config.pool.id == id && config.pool.account_id == account && Bucket::of(id) == bucket;
-        self.pools.iter().find(is_it)
-    }
-
-    fn check(&self, bucket: Bucket, account: AccountId, id: CheckId) -> Option<&PublishedCheck> {
-        let pools = self.pools.iter().filter(|config| config.pool.account_id == account && Bucket::of(config.pool.id) == bucket);
-        pools.flat_map(|config| &config.checks).find(|check| check.check_id == id)
-    }
-
-    fn write(&mut self, tick: &Tick, occurred_at: Timestamp) -> Committed {
-        for change in &tick.checks {
-            let mut checks = self.pools.iter_mut().flat_map(|config| &mut config.checks);
-            if let Some(check) = checks.find(|check| check.check_id == change.check_id) {
-                check.verdict = change.verdict.into();
-                check.verdict_seq += 1;
-                check.reason = change.reason;
-                check.response_code = change.response_code;
-            }
-        }
-        for change in &tick.pools {
-            if let Some(config) = self.pools.iter_mut().find(|config| config.pool.id == change.pool_id) {
-                config.state = change.state;
-                config.state_seq += 1;
-            }
-        }
-        let mut event_ids = Vec::with_capacity(tick.events.len());
-        for event in &tick.events {
-            let id = self.events.last().map_or(1, |last| last.id + 1);
-            event_ids.push(id);
-            let change = event.check_id.and_then(|id| tick.checks.iter().find(|change| change.check_id == id));
-            self.events.push(RecordedEvent {
-                id,
-                occurred_at,
-                bucket: tick.bucket,
-                account_id: event.account_id,
-                pool_id: event.pool_id,
-                check_id: event.check_id,
-                verdict_seq: change.map(|change| change.expected_seq + 1),
-                body: event.body.clone(),
-            });
-        }
-        Committed { event_ids, occurred_at }
     }
 }
 

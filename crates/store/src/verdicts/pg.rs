@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use quorate_core::bucket::Bucket;
+use quorate_core::event::EventBody;
 use quorate_core::ids::ReplicaId;
 use quorate_core::pop::{Pop, PopNo};
 use quorate_core::quorum::Fence;
 use quorate_core::region::Region;
-use sqlx::error::DatabaseError;
 use sqlx::postgres::types::PgInterval;
+use sqlx::types::Json;
 
 use super::columns::Columns;
-use super::{BucketConfig, CommitError, Committed, Member, Ownership, QuorumNotice, Replica, Tick, VerdictStore, VoteRow, load};
+use super::{BucketConfig, CommitError, Committed, Member, Ownership, QuorumNotice, Replica, Tick, VerdictStore, VoteRow, load, votes};
 use crate::db::Db;
 use crate::error::Error;
 use crate::row::{Place, big};
@@ -21,17 +22,9 @@ use crate::worker_tokens;
 /// server's own limit of a statement (5 s), which does not cover the wait for a synchronous standby.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(8);
 
-/// Rows of votes in one statement: bounds the size of a message.
-const VOTE_ROWS_MAX: usize = 1_000;
-/// Attempts at a batch of votes whose checks are being deleted at the same time.
-const VOTE_ATTEMPTS_MAX: u32 = 3;
-
 /// Codes that `commit_verdicts` raises.
 const FENCED: &str = "QU001";
 const STALE: &str = "QU002";
-
-const FOREIGN_KEY_VIOLATION: &str = "23503";
-const DEADLOCK_DETECTED: &str = "40P01";
 
 /// The verdict path of one process.
 #[derive(Clone, Debug)]
@@ -246,7 +239,7 @@ impl VerdictStore for PgVerdicts {
             &columns.event_seqs as &[Option<i64>],
             &columns.event_origin_names as &[Option<&str>],
             &columns.event_origin_healthy as &[Option<bool>],
-            &columns.event_bodies
+            &columns.event_bodies as &[Json<&EventBody>],
         )
         .fetch_one(&mut *conn);
         match tokio::time::timeout(COMMIT_DEADLINE, call).await {
@@ -265,17 +258,7 @@ impl VerdictStore for PgVerdicts {
     }
 
     async fn save_votes(&self, rows: &[VoteRow]) -> Result<(), Error> {
-        for rows in rows.chunks(VOTE_ROWS_MAX) {
-            let mut attempt = 1;
-            while let Err(problem) = save_votes_once(&self.db, rows).await {
-                // A check was deleted between the look for it and the write, or while it was written: look again.
-                if !met_a_deletion(&problem) || attempt == VOTE_ATTEMPTS_MAX {
-                    return Err(problem.into());
-                }
-                attempt += 1;
-            }
-        }
-        Ok(())
+        votes::save(&self.db, rows).await
     }
 
     async fn note_quorum(&self, notice: QuorumNotice) -> Result<bool, Error> {
@@ -302,33 +285,6 @@ impl VerdictStore for PgVerdicts {
         .await?;
         Ok(noted > 0)
     }
-}
-
-async fn save_votes_once(db: &Db, rows: &[VoteRow]) -> Result<(), sqlx::Error> {
-    let buckets: Vec<i16> = rows.iter().map(|row| row.bucket.number().cast_signed()).collect();
-    let accounts: Vec<&[u8]> = rows.iter().map(|row| row.account_id.as_bytes().as_slice()).collect();
-    let checks: Vec<&[u8]> = rows.iter().map(|row| row.check_id.as_bytes().as_slice()).collect();
-    let votes: Vec<Vec<u8>> = rows.iter().map(|row| row.votes.encode()).collect();
-    // The last row of a check wins; sorted, so that two writers cannot wait for each other in a circle.
-    sqlx::query!(
-        r#"
-        insert into check_votes (bucket, account_id, check_id, votes, as_of)
-        select distinct on (v.bucket, v.account_id, v.check_id) v.bucket, v.account_id, v.check_id, v.votes, clock_timestamp()
-        from unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::bytea[]) with ordinality
-            as v (bucket, account_id, check_id, votes, place)
-        join check_state as c on c.bucket = v.bucket and c.account_id = v.account_id and c.check_id = v.check_id
-        order by v.bucket, v.account_id, v.check_id, v.place desc
-        on conflict (bucket, account_id, check_id) do update
-        set votes = excluded.votes, as_of = excluded.as_of
-        "#,
-        &buckets,
-        &accounts as &[&[u8]],
-        &checks as &[&[u8]],
-        &votes
-    )
-    .execute(db.operator_pool())
-    .await?;
-    Ok(())
 }
 
 struct OwnershipRow {
@@ -367,11 +323,6 @@ fn outcome(problem: sqlx::Error) -> CommitError {
         Some(code) if code.starts_with("08") || code.starts_with("57P") || code == "40003" => CommitError::Unknown(problem.into()),
         Some(_) | None => CommitError::Refused(problem.into()),
     }
-}
-
-fn met_a_deletion(problem: &sqlx::Error) -> bool {
-    let code = problem.as_database_error().and_then(DatabaseError::code);
-    code.is_some_and(|code| code == FOREIGN_KEY_VIOLATION || code == DEADLOCK_DETECTED)
 }
 
 fn numbers(buckets: &[Bucket]) -> Vec<i16> {
