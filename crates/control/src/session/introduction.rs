@@ -1,0 +1,93 @@
+//! The beginning of a session: Hello, Welcome, or Fence.
+
+use std::time::Duration;
+
+use quorate_core::pop::Pop;
+use quorate_proto::convert::Hello;
+use quorate_proto::v1::control_message::Body as ToWorker;
+use quorate_proto::v1::worker_message::Body as FromWorker;
+use quorate_proto::{PROTOCOL, v1};
+use quorate_store::verdicts::VerdictStore;
+use tonic::Streaming;
+
+use super::Ended;
+use super::outbound::Outbound;
+use crate::gateway::MESSAGE_OUT_MAX;
+use crate::identity::Secret;
+use crate::registry::Registry;
+use crate::sessions::{Admission, Introduction, Ticket};
+use crate::shared::Shared;
+
+/// A worker introduces itself within this.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Introductions in one stream: the first, and those after being told of a higher epoch.
+const HELLOS_MAX: u32 = 3;
+/// Checks that one worker is asked to probe at most, told to it.
+const CHECKS_MAX: u32 = 1_000_000;
+
+/// Hears the Hello and lets the worker in, or not.
+pub(super) async fn introduce<S: VerdictStore, R: Registry>(
+    shared: &Shared<S, R>,
+    pop: &Pop,
+    secret: &Secret,
+    inbound: &mut Streaming<v1::WorkerMessage>,
+    out: &Outbound,
+) -> Result<(Ticket, Hello), Ended> {
+    for _ in 0..HELLOS_MAX {
+        let heard = tokio::time::timeout(HELLO_WITHIN, inbound.message()).await;
+        let Ok(Ok(Some(v1::WorkerMessage { body: Some(FromWorker::Hello(hello)) }))) = heard else { return Err(Ended::NoHello) };
+        let protocol = hello.protocol;
+        let hello = match Hello::try_from(hello) {
+            Ok(hello) => hello,
+            Err(malformed) => {
+                tracing::warn!(pop = %pop.code, error = %malformed, "a worker's introduction cannot be read");
+                return Err(fence(shared, out, "the introduction cannot be read by this release").await);
+            }
+        };
+        if protocol != PROTOCOL {
+            return Err(fence(shared, out, "this release of control does not speak the worker's protocol").await);
+        }
+        if hello.pop != pop.code || hello.region != pop.region {
+            return Err(fence(shared, out, "the token is of another PoP or region").await);
+        }
+        let introduction = Introduction {
+            pop: pop.clone(),
+            secret: secret.clone(),
+            epoch: hello.session_epoch,
+            boot_id: hello.boot_id,
+            version: hello.version.clone(),
+        };
+        match shared.sessions.admit(introduction) {
+            Admission::Admitted(ticket) => {
+                out.send(ToWorker::Welcome(welcome(shared, ticket.epoch()))).await?;
+                return Ok((ticket, hello));
+            }
+            Admission::RaiseAbove(epoch) => out.send(ToWorker::Welcome(welcome(shared, epoch))).await?,
+            Admission::Fenced => return Err(fence(shared, out, "another process speaks for this PoP").await),
+        }
+    }
+    Err(Ended::NoHello)
+}
+
+fn welcome<S, R>(shared: &Shared<S, R>, min_epoch: u64) -> v1::Welcome {
+    v1::Welcome {
+        min_epoch,
+        timings: Some((&shared.timings).into()),
+        limits: Some(v1::Limits {
+            delta_entries_per_second: *shared.throttle.borrow(),
+            message_bytes_max: MESSAGE_OUT_MAX.try_into().unwrap_or(u32::MAX),
+            checks_max: CHECKS_MAX,
+        }),
+        replica_id: shared.me.id.as_bytes().to_vec().into(),
+    }
+}
+
+/// Tells the worker that it may not vote.
+pub(super) async fn fence<S, R>(shared: &Shared<S, R>, out: &Outbound, reason: &'static str) -> Ended {
+    metrics::counter!("quorate_fences_total").increment(1);
+    let message = v1::Fence { reason: reason.to_owned(), retry_after_ms: shared.timings.fence_retry_ms };
+    match out.send(ToWorker::Fence(message)).await {
+        Ok(()) => Ended::Fenced(reason),
+        Err(gone) => gone.into(),
+    }
+}
