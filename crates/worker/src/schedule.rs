@@ -273,14 +273,14 @@ mod tests {
         assert_eq!(world.take(5_000), [0_u32; 0]);
 
         world.add(2, 1_000, 0, 5_000);
-        assert_eq!(world.take(6_000), [2]);
+        assert_eq!(world.take(5_000), [2]);
         world.schedule.remove(2);
-        world.add(2, 1_000, 0, 6_010);
-        assert_eq!(world.take(9_000), [0_u32; 0], "the first run has not ended");
-        world.schedule.finished(2, world.at(9_001));
-        assert_eq!(world.take(9_010), [2], "who came while it ran gets a run of its own");
+        world.add(2, 1_000, 0, 5_010);
+        assert_eq!(world.take(5_090), [0_u32; 0], "the first run has not ended");
+        world.schedule.finished(2, world.at(5_091));
+        assert_eq!(world.take(5_100), [2], "who came while it ran gets a run of its own, before the next phase");
         world.schedule.remove(2);
-        world.schedule.finished(2, world.at(9_020));
+        world.schedule.finished(2, world.at(5_120));
         assert_eq!(world.take(20_000), [0_u32; 0]);
     }
 
