@@ -7,7 +7,7 @@ mod tls;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,8 @@ pub enum Behaviour {
     Body(String),
     /// 302 to this URL.
     Redirect(String),
+    /// Healthy, after so long.
+    Slow(Duration),
     /// The connection is accepted and nothing is said.
     Silent,
     /// The connection is reset as soon as it is accepted.
@@ -37,7 +39,7 @@ pub enum Behaviour {
 impl Behaviour {
     /// Whether a plain HTTP check (200 expected, no body expected) fails on it.
     pub fn fails_a_plain_check(&self) -> bool {
-        !matches!(self, Self::Healthy | Self::Code(200) | Self::Body(_))
+        !matches!(self, Self::Healthy | Self::Slow(_) | Self::Code(200) | Self::Body(_))
     }
 }
 
@@ -265,7 +267,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::io::ErrorKind;
     use std::net::Ipv4Addr;
-    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpSocket;

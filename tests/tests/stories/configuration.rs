@@ -10,7 +10,7 @@ use quorate_testkit::until::{holds, until};
 use quorate_testkit::world::{Plan, VERDICT_MAX};
 use serde_json::{Value, json};
 
-use crate::evidence::changed_origin;
+use crate::evidence::{changed_origin, region};
 
 const ROUNDS: usize = 5;
 
@@ -48,6 +48,37 @@ async fn no_vote_of_the_old_configuration_decides_after_a_monitor_was_changed() 
     shop.behaves(Behaviour::Code(next));
     world.until_evidence("the last configuration is in force", &pool, "origin-1", |evidence| evidence["verdict"] == "down").await;
     assert_ne!(answers, next);
+}
+
+#[tokio::test]
+async fn a_vote_of_the_old_configuration_is_missing_under_the_new_one() {
+    let world = Plan::small().build().await;
+    let shop = world.origin().await;
+    let mut patient = every_second();
+    patient["timeout"] = json!(10);
+    let monitor = world.operator.creates_monitor(&patient).await;
+    let pool = world.healthy_pool(&world.pool_of("shop", &monitor, &[&shop])).await;
+    world.until_events(&pool, 1).await;
+    let (old, new) = (&world.workers[0], &world.workers[1]);
+
+    // One says down under the old configuration, and takes its time under the new one.
+    shop.behaves_towards(&[old.source], &Behaviour::Code(500));
+    let old_says_down = |evidence: &Value| region(evidence, old.place.region)["down"] == 1;
+    world.until_evidence("one says down", &pool, "origin-1", old_says_down).await;
+    shop.behaves_towards(&[old.source], &Behaviour::Slow(Duration::from_secs(4)));
+    let path = format!("{}/{monitor}", world.operator.monitors_path());
+    world.operator.patch(&path, &json!({ "path": "/ready" })).await.result();
+
+    // Another says down under the new one. Together they would be a majority.
+    shop.behaves_towards(&[new.source], &Behaviour::Code(500));
+    let new_says_down = |evidence: &Value| region(evidence, new.place.region)["down"] == 1;
+    let evidence = world.until_evidence("another says down", &pool, "origin-1", new_says_down).await;
+    assert_eq!(region(&evidence, old.place.region)["missing"], 1, "{evidence:#}");
+    assert_eq!(evidence["verdict"], "up");
+
+    let old_is_back = |evidence: &Value| region(evidence, old.place.region)["up"] == 1;
+    world.until_evidence("the slow one has answered", &pool, "origin-1", old_is_back).await;
+    world.until_events(&pool, 1).await;
 }
 
 #[tokio::test]

@@ -19,13 +19,16 @@ pub(super) async fn converse(state: &State, mut stream: impl AsyncRead + AsyncWr
         return;
     };
     let reply = match &behaviour {
-        Behaviour::Healthy => reply(200, "", "ok"),
+        Behaviour::Healthy | Behaviour::Slow(_) => reply(200, "", "ok"),
         Behaviour::Code(code) => reply(*code, "", "ok"),
         Behaviour::Body(body) => reply(200, "", body),
         Behaviour::Redirect(to) => reply(302, &format!("Location: {to}\r\n"), ""),
         Behaviour::Garbage => "SSH-2.0-OpenSSH_9.2\r\n".to_owned(),
         Behaviour::Silent | Behaviour::Reset => String::new(),
     };
+    if let Behaviour::Slow(delay) = behaviour {
+        tokio::time::sleep(delay).await;
+    }
     state.remember(from, behaviour, Some(request));
     if reply.is_empty() {
         return wait_for_the_end(stream).await;
