@@ -76,12 +76,12 @@ async fn each_exhibit_fails_for_the_reason_that_it_shows() {
 
     // Twice: an origin must fail in the same way however often it is asked.
     for round in 1..=2 {
-        let mut probes = JoinSet::new();
+        let mut asked = JoinSet::new();
         for (exhibit, target) in GALLERY.into_iter().zip(targets.clone()) {
             let prober = Arc::clone(&prober);
-            probes.spawn(async move { (exhibit, prober.probe(&target).await.finding) });
+            asked.spawn(async move { (exhibit, prober.probe(&target).await.finding) });
         }
-        for (exhibit, finding) in probes.join_all().await {
+        for (exhibit, finding) in asked.join_all().await {
             assert_eq!(finding, Finding::Failed(exhibit.shows), "{} in round {round}", exhibit.name);
         }
     }
