@@ -21,7 +21,7 @@ pub const I6: &str = "I6 a verdict was really observed by a majority";
 /// From here, one round without faults makes the verdict what a majority would find.
 pub const L1: &str = "L1 one round without faults heals";
 
-/// Which invariants a step has broken on the way here. The last three are of the state itself.
+/// Which invariants a step has broken on the way here. L1 is asked of each state instead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one invariant")]
 pub struct Broken {

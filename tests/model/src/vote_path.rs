@@ -16,7 +16,7 @@ use crate::step::Step;
 pub struct VotePath {
     pub guards: Guards,
     pub budget: Budget,
-    /// Commits in all. Never reached under all rules; without them two owners could go on for ever.
+    /// Commits in all. Never reached under all rules, which is checked; without them two owners could go on for ever.
     pub commits_max: u8,
     pub(crate) electorate: Electorate,
 }
@@ -26,7 +26,7 @@ impl VotePath {
     pub fn new(budget: Budget) -> Self {
         assert!(usize::from(budget.messages) <= MESSAGES_MAX, "every message needs a place, or the model would hide what it could do");
         let seats = (0..).take(POPS).map(PopNo).collect();
-        Self { guards: Guards::ALL, budget, commits_max: 5, electorate: Electorate::new(vec![RegionSeats::new(Some(Region::Weu), seats)]) }
+        Self { guards: Guards::ALL, budget, commits_max: 8, electorate: Electorate::new(vec![RegionSeats::new(Some(Region::Weu), seats)]) }
     }
 }
 
@@ -66,6 +66,9 @@ impl Model for VotePath {
             Property::always(I5, |_, state: &State| !state.broken.i5),
             Property::always(I6, |_, state: &State| !state.broken.i6),
             Property::always(L1, |model: &Self, state: &State| state.broken.any() || model.heals(state)),
+            Property::always("the bound on commits hides nothing", |model: &Self, state: &State| {
+                model.guards != Guards::ALL || state.database.verdict_seq < model.commits_max
+            }),
             // A world in which nothing happens would keep every invariant.
             Property::sometimes("the verdict comes up", |_, state: &State| state.database.verdict == Published::Up),
             Property::sometimes("the verdict goes down", |_, state: &State| {

@@ -15,7 +15,7 @@ fn check(number: usize, distinct: usize) {
 
 #[test]
 fn takeovers_and_a_crash_break_nothing() {
-    check(1, 1_121_993);
+    check(1, 1_122_045);
 }
 
 #[test]
