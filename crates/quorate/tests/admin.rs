@@ -119,6 +119,15 @@ async fn an_operator_makes_lists_changes_and_ends_accounts_zones_tokens_and_pops
     here.does(&["worker-token", "revoke", "lhr"]).await;
     here.fails(&["worker-token", "revoke", "lhr"], 1, "revoked already").await;
 
+    here.does(&["account", "create", "blog"]).await;
+    here.does(&["token", "create", "both", "--account", "shop", "--account", "blog"]).await;
+    here.does(&["account", "set", "shop", "--load-balancing", "on"]).await;
+    here.does(&["account", "revoke", "shop"]).await;
+    assert_eq!(here.lists("account").await[0]["load_balancing_enabled"], false);
+    let live: Vec<Value> = here.lists("token").await.into_iter().filter(|token| token["revoked_on"].is_null()).collect();
+    assert_eq!(live.iter().map(|token| &token["name"]).collect::<Vec<_>>(), ["both"], "what also reaches another account goes on");
+    here.fails(&["account", "revoke", "nobody"], 1, "nobody").await;
+
     here.server.stop().await.expect("Postgres stops");
 }
 

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use quorate_store::accounts::{self as store, Limits};
+use quorate_store::tokens;
 
 use super::{Switch, account_called, database, in_transaction, on_off};
 use crate::config::Config;
@@ -33,6 +34,13 @@ pub enum Command {
         limits: LimitArguments,
         #[arg(long, value_enum)]
         load_balancing: Option<Switch>,
+    },
+    /// Close an account: load balancing off, and every token that reaches no other account revoked
+    ///
+    /// Its objects stay, are still probed, and can be read again under a new token.
+    Revoke {
+        /// Id or name
+        account: String,
     },
 }
 
@@ -134,6 +142,19 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
                 let account = account_called(op, &account).await?;
                 let changed = store::update(op, account.id, Some(limits.over(account.limits)), load_balancing.map(bool::from)).await?;
                 changed.map(|_| ()).ok_or_else(|| Failure::Failed(anyhow::anyhow!("the account is gone")))
+            })
+            .await
+        }
+        Command::Revoke { account } => {
+            in_transaction(&db, async |op| {
+                let account = account_called(op, &account).await?;
+                store::update(op, account.id, None, Some(false)).await?;
+                for token in tokens::list(op).await? {
+                    if token.revoked_on.is_none() && token.accounts == [account.id] {
+                        tokens::revoke(op, token.id).await?;
+                    }
+                }
+                Ok(())
             })
             .await
         }
