@@ -1,7 +1,8 @@
 //! Compiles the wire between control and workers with protox: no `protoc` to install.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    // Asked when it runs: a moved checkout may reuse what was built elsewhere.
+    let root = std::path::PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     println!("cargo:rerun-if-changed={}", root.display());
     let files = protox::compile([root.join("quorate/worker/v1/worker.proto")], [&root])?;
     tonic_prost_build::configure().bytes(".").compile_fds(files)?;
