@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 const KILLS_DEFAULT: usize = 300;
-const POOLS: usize = 10;
+const POOLS_DEFAULT: usize = 5;
 /// How often the committed events are looked for; the error of each measurement.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Event ids that may be in flight at once; far more than there are pools.
@@ -43,11 +43,11 @@ type Seen = HashMap<String, Vec<Instant>>;
 
 #[tokio::main]
 async fn main() {
-    let argument = std::env::args().nth(1);
-    let kills: usize = argument.map_or(KILLS_DEFAULT, |text| text.parse().expect("the argument is a number of kills"));
-    let defaults = std::env::var_os("KILLS_TENTH").is_none();
-    let plan = if defaults { Plan::nine().default_timings() } else { Plan::nine() };
-    let world = plan.build().await;
+    let argument = |index: usize, default: usize| {
+        std::env::args().nth(index).map_or(default, |text| text.parse().expect("the arguments are numbers: of kills, and of pools"))
+    };
+    let (kills, pools) = (argument(1, KILLS_DEFAULT), argument(2, POOLS_DEFAULT).max(1));
+    let world = Plan::nine().default_timings().build().await;
     let monitor = world.operator.creates_monitor(&every_second()).await;
 
     let (tell, seen) = watch::channel(Seen::new());
@@ -55,16 +55,16 @@ async fn main() {
     watching.spawn(watch_events(world.database.admin().await, tell));
 
     let mut lanes = Vec::new();
-    for lane in 0..POOLS {
+    for lane in 0..pools {
         let origin = world.origin().await;
         let pool = world.healthy_pool(&world.pool_of(&format!("lane-{lane}"), &monitor, &[&origin])).await;
-        let count = kills / POOLS + usize::from(lane < kills % POOLS);
+        let count = kills / pools + usize::from(lane < kills % pools);
         lanes.push(run_lane(&world, pool, origin, seen.clone(), lane, count));
     }
     let results: Vec<Kill> = join_all(lanes).await.into_iter().flatten().collect();
     watching.abort_all();
 
-    println!("{}", report(&results));
+    println!("{}", report(&results, pools));
     println!("{}", memory(&world));
     let mut admin = world.database.admin().await;
     let doubled: i64 = scalar(&mut admin, "select count(*) - count(distinct (check_id, verdict_seq)) from health_event").await;
@@ -142,8 +142,8 @@ async fn watch_events(mut session: PgConnection, tell: watch::Sender<Seen>) {
     }
 }
 
-fn report(results: &[Kill]) -> String {
-    let mut text = format!("{} kills\n", results.len());
+fn report(results: &[Kill], pools: usize) -> String {
+    let mut text = format!("{} kills of {pools} origins in parallel\n", results.len());
     for (name, part) in [("kill to event", (|kill| kill.whole) as fn(&Kill) -> Duration), ("own part", |kill| kill.own)] {
         let mut times: Vec<_> = results.iter().map(part).collect();
         times.sort_unstable();
