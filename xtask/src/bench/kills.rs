@@ -10,8 +10,8 @@ use crate::database::Database;
 #[derive(Debug, Args)]
 pub(crate) struct Kills {
     /// How many origins are killed.
-    #[arg(long, default_value_t = 300)]
-    kills: usize,
+    #[arg(long = "kills", default_value_t = 300)]
+    count: usize,
     /// How many of them live and die in parallel, each in a pool of its own; up to 20.
     #[arg(long, default_value_t = 5)]
     pools: usize,
@@ -27,7 +27,7 @@ impl Kills {
         let packages = ["-p", "quorate", "-p", "quorate-testkit", "--bins"];
         command::run(cargo(&[&["build"][..], profile, &packages].concat())).await?;
         let database = Database::start().await?;
-        let (kills, pools) = (self.kills.to_string(), self.pools.to_string());
+        let (kills, pools) = (self.count.to_string(), self.pools.to_string());
         let arguments = [&["run", "--quiet"][..], profile, &["-p", "quorate-testkit", "--bin", "kills", "--", &kills, &pools]].concat();
         let mut run = cargo(&arguments);
         run.env("DATABASE_URL", database.url("postgres"));
