@@ -8,6 +8,7 @@ use quorate_store::verdicts::{PgVerdicts, VerdictStore};
 use quorate_store::{Error, accounts, events, health, load_balancers, monitors, pools, zones};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
+use crate::statement_rules::statements;
 use crate::support::{self, Database};
 use crate::verdicts::{flip_all, own};
 
@@ -117,12 +118,14 @@ async fn a_connection_forgets_its_accounts_with_the_transaction() {
     let world = Database::new().await;
     let account = support::account(&world.db).await.id;
     let mut app = as_role(&world, "quorate_app").await;
-    for ending in ["commit", "rollback"] {
-        app.execute(AssertSqlSafe(format!(r#"begin; select set_config('quorate.accounts', '{{"\\x{account}"}}', true); {ending}"#)))
-            .await
-            .unwrap();
+    // The product's own statement, not one like it.
+    let statement = statements().into_iter().find(|statement| statement.contains("quorate.accounts")).expect("every tenant runs it");
+    app.execute(AssertSqlSafe(format!("prepare see as {statement}"))).await.unwrap();
+    for (ending, expected) in [("select 1", 1), ("commit", 0), ("rollback", 0)] {
+        app.execute(AssertSqlSafe(format!(r#"begin; execute see('{{"\\x{account}"}}'); {ending}"#))).await.unwrap();
         let seen: i64 = app.fetch_one("select count(*) from account").await.unwrap().get(0);
-        assert_eq!(seen, 0, "after {ending}");
+        assert_eq!(seen, expected, "after {ending}");
+        app.execute("rollback").await.unwrap();
     }
 }
 
