@@ -128,11 +128,9 @@ async fn a_server_outlives_the_kill_of_its_holder_and_is_adopted() {
     assert!(matches!(refused, Err(Error::InUse { .. })), "{refused:?}");
 
     kill_dead(&mut child);
-    let started = Instant::now();
     let server = Server::start(&binaries, &settings(&place)).await.unwrap();
     assert!(server.adopted());
     assert_eq!(server.pid(), pid);
-    assert!(started.elapsed() < Duration::from_secs(1), "adopting took {:?}", started.elapsed());
     assert!(takes_connections(&server));
     let socket = server.socket_folder().join(".s.PGSQL.5432");
     server.stop().await.unwrap();
