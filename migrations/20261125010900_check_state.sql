@@ -61,6 +61,7 @@ create policy tenant on check_state to quorate_app
 create policy operator on check_state to quorate_control using (true) with check (true);
 
 -- A configuration change makes, removes and re-generates rows; verdicts are not the application's to write.
-grant select, insert, delete on pool_state, check_state to quorate_app;
-grant update (config_gen) on check_state to quorate_app;
+grant select, delete on pool_state, check_state to quorate_app;
+grant insert (bucket, account_id, pool_id, state, since) on pool_state to quorate_app;
+grant insert (bucket, account_id, check_id, pool_id, config_gen, since), update (config_gen) on check_state to quorate_app;
 grant select, update on pool_state, check_state to quorate_control;

@@ -130,6 +130,21 @@ pub fn explain<'a>(published: Published, electorate: &Electorate, ballots: &[Bal
     }
 }
 
+impl Evidence {
+    /// Tells of a Down verdict the reason that it was published with, where its voters have gone and
+    /// the votes do not tell one any more.
+    #[must_use]
+    pub fn remembering(self, published_with: Option<FailureReason>) -> Self {
+        let forgotten = self.verdict == Published::Down && self.failure_code == FailureReason::OtherFailure.code();
+        let nobody_says =
+            !self.regions.iter().flat_map(|region| &region.votes).any(|vote| vote.vote == "down" && vote.failure_code.is_some());
+        match published_with.filter(|_| forgotten && nobody_says) {
+            Some(reason) => Self { failure_reason: reason.text().to_owned(), failure_code: reason.code().to_owned(), ..self },
+            None => self,
+        }
+    }
+}
+
 /// The votes that count, as the tally takes them.
 #[must_use]
 pub fn ballots(seats: &[Ballot]) -> Ballots {

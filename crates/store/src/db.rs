@@ -3,8 +3,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use quorate_core::ids::AccountId;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Executor, PgConnection, Postgres, Transaction};
@@ -61,8 +63,17 @@ const LISTENER: Purpose = Purpose { name: "listener", connections_max: 1, tested
 
 /// The pools of one process: API requests, authentication, verdict commits and heartbeat are apart,
 /// so that none can starve another.
+///
+/// The pools of a process whose heartbeat gets no answer are left behind for new ones: a connection
+/// whose other end vanished without a word would otherwise keep its place until the kernel gives up,
+/// a quarter of an hour later.
 #[derive(Clone)]
 pub struct Db {
+    options: Arc<PgConnectOptions>,
+    pools: Arc<ArcSwap<Pools>>,
+}
+
+struct Pools {
     api: PgPool,
     auth: PgPool,
     operator: PgPool,
@@ -73,7 +84,8 @@ pub struct Db {
 
 impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Db").field("api_connections", &self.api.size()).field("closed", &self.api.is_closed()).finish_non_exhaustive()
+        let pools = self.pools.load();
+        f.debug_struct("Db").field("api_connections", &pools.api.size()).field("closed", &pools.api.is_closed()).finish_non_exhaustive()
     }
 }
 
@@ -106,27 +118,34 @@ fn pool(options: &PgConnectOptions, purpose: &Purpose) -> PgPool {
         .connect_lazy_with(options)
 }
 
+impl Pools {
+    fn new(options: &PgConnectOptions) -> Self {
+        Self {
+            api: pool(options, &API),
+            auth: pool(options, &AUTH),
+            operator: pool(options, &OPERATOR),
+            verdict: pool(options, &VERDICT),
+            heartbeat: pool(options, &HEARTBEAT),
+            listener: pool(options, &LISTENER),
+        }
+    }
+}
+
 impl Db {
     /// Connects as the service login of `url`. Fails where the schema is missing, older or newer than
     /// this program, and for a login that row-level security would not hold (a superuser, the owner).
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let options = PgConnectOptions::from_str(url)?;
-        let db = Self {
-            api: pool(&options, &API),
-            auth: pool(&options, &AUTH),
-            operator: pool(&options, &OPERATOR),
-            verdict: pool(&options, &VERDICT),
-            heartbeat: pool(&options, &HEARTBEAT),
-            listener: pool(&options, &LISTENER),
-        };
         schema::check(&options).await?;
+        let pools = Arc::new(ArcSwap::from_pointee(Pools::new(&options)));
+        let db = Self { options: Arc::new(options), pools };
         db.ping().await?;
         Ok(db)
     }
 
     /// Begins a transaction that sees only `accounts`. Dropped without [`Tenant::commit`]: rolled back.
     pub async fn tenant(&self, accounts: &[AccountId]) -> Result<Tenant, Error> {
-        let mut tx = self.api.begin().await?;
+        let mut tx = self.pools.load().api.begin().await?;
         let ids: Vec<&[u8]> = accounts.iter().map(|id| id.as_bytes().as_slice()).collect();
         sqlx::query_scalar!("select set_config('quorate.accounts', $1::bytea[]::text, true)", &ids as &[&[u8]]).fetch_one(&mut *tx).await?;
         Ok(Tenant { tx, accounts: accounts.to_vec() })
@@ -134,39 +153,46 @@ impl Db {
 
     /// Begins a transaction as the control role.
     pub async fn operator(&self) -> Result<Operator, Error> {
-        Ok(Operator { tx: self.operator.begin().await? })
+        Ok(Operator { tx: self.pools.load().operator.begin().await? })
     }
 
     /// Answers when the database does: for `/readyz`.
     pub async fn ping(&self) -> Result<(), Error> {
-        sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&self.auth).await?;
+        sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&self.auth()).await?;
         Ok(())
     }
 
     pub async fn close(&self) {
-        for pool in [&self.listener, &self.api, &self.auth, &self.operator, &self.verdict, &self.heartbeat] {
+        let pools = self.pools.load_full();
+        for pool in [&pools.listener, &pools.api, &pools.auth, &pools.operator, &pools.verdict, &pools.heartbeat] {
             pool.close().await;
         }
     }
 
-    pub(crate) fn auth(&self) -> &PgPool {
-        &self.auth
+    /// Leaves all connections behind: what is under way keeps its own until it ends, everything else
+    /// connects anew.
+    pub(crate) fn renew(&self) {
+        self.pools.store(Arc::new(Pools::new(&self.options)));
     }
 
-    pub(crate) fn operator_pool(&self) -> &PgPool {
-        &self.operator
+    pub(crate) fn auth(&self) -> PgPool {
+        self.pools.load().auth.clone()
     }
 
-    pub(crate) fn verdict(&self) -> &PgPool {
-        &self.verdict
+    pub(crate) fn operator_pool(&self) -> PgPool {
+        self.pools.load().operator.clone()
     }
 
-    pub(crate) fn heartbeat(&self) -> &PgPool {
-        &self.heartbeat
+    pub(crate) fn verdict(&self) -> PgPool {
+        self.pools.load().verdict.clone()
     }
 
-    pub(crate) fn listener(&self) -> &PgPool {
-        &self.listener
+    pub(crate) fn heartbeat(&self) -> PgPool {
+        self.pools.load().heartbeat.clone()
+    }
+
+    pub(crate) fn listener(&self) -> PgPool {
+        self.pools.load().listener.clone()
     }
 }
 

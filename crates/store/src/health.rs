@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use quorate_core::bucket::Bucket;
 use quorate_core::evidence::PackedVotes;
+use quorate_core::failure::FailureReason;
 use quorate_core::ids::{AccountId, CheckId, PoolId};
 use quorate_core::pool::PoolState;
 use quorate_core::vote::Published;
@@ -27,6 +28,8 @@ pub struct CheckHealth {
     pub check_id: CheckId,
     pub verdict: Published,
     pub verdict_seq: u64,
+    /// Published with a Down verdict; for when its voters have gone.
+    pub reason: Option<FailureReason>,
     /// When the verdict last changed.
     pub since: Timestamp,
     /// As the owner saw the votes at `as_of`; `None` before its first write.
@@ -41,7 +44,7 @@ pub async fn of_pool(db: &mut Tenant, account: AccountId, pool: PoolId) -> Resul
     let rows = sqlx::query!(
         r#"
         select p.state, p.since as "since: jiff_sqlx::Timestamp", p.quorum_lost_since as "quorum_lost_since: jiff_sqlx::Timestamp",
-            c.check_id as "check_id?", c.verdict as "verdict?", c.verdict_seq as "verdict_seq?",
+            c.check_id as "check_id?", c.verdict as "verdict?", c.verdict_seq as "verdict_seq?", c.reason as "reason?",
             c.since as "check_since?: jiff_sqlx::Timestamp", v.votes as "votes?", v.as_of as "as_of?: jiff_sqlx::Timestamp"
         from pool_state as p
         left join check_state as c on c.bucket = p.bucket and c.account_id = p.account_id and c.pool_id = p.pool_id
@@ -73,6 +76,7 @@ pub async fn of_pool(db: &mut Tenant, account: AccountId, pool: PoolId) -> Resul
             check_id: place.id("check_id", &check_id)?,
             verdict: Published::from_number(verdict).ok_or_else(|| place.corrupt(format_args!("verdict is {verdict}")))?,
             verdict_seq: place.number("verdict_seq", verdict_seq)?,
+            reason: row.reason.and_then(|number| u8::try_from(number).ok()).and_then(FailureReason::from_wire),
             since: since.to_jiff(),
             votes: row.votes.map(|votes| PackedVotes::decode(&votes)).transpose().map_err(|damaged| place.corrupt(damaged))?,
             as_of: row.as_of.map(jiff_sqlx::Timestamp::to_jiff),

@@ -1,8 +1,10 @@
 //! Wake-ups from configuration changes. A lost one costs latency, never truth: every listener also polls.
 
 use std::fmt;
+use std::time::Duration;
 
 use sqlx::postgres::PgListener;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::db::Db;
 use crate::error::Error;
@@ -10,9 +12,16 @@ use crate::error::Error;
 /// The channel; its messages are empty.
 const CHANNEL: &str = "quorate_config";
 
+/// A connection that was silent for so long is asked whether it lives: one whose other end vanished
+/// without a word would wait for ever.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long it has for its answer.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
 /// Wake-ups, one after another.
 pub struct ConfigChanges {
     listener: PgListener,
+    heard: Instant,
 }
 
 impl fmt::Debug for ConfigChanges {
@@ -23,9 +32,9 @@ impl fmt::Debug for ConfigChanges {
 
 /// Starts to listen for committed configuration changes, on a connection of its own; one listener a process.
 pub async fn config_changes(db: &Db) -> Result<ConfigChanges, Error> {
-    let mut listener = PgListener::connect_with(db.listener()).await?;
+    let mut listener = PgListener::connect_with(&db.listener()).await?;
     listener.listen(CHANNEL).await?;
-    Ok(ConfigChanges { listener })
+    Ok(ConfigChanges { listener, heard: Instant::now() })
 }
 
 impl ConfigChanges {
@@ -33,7 +42,19 @@ impl ConfigChanges {
     /// is there again. Safe to drop and call again. An error means that the database is away: call
     /// again later.
     pub async fn changed(&mut self) -> Result<(), Error> {
-        self.listener.try_recv().await?;
-        Ok(())
+        loop {
+            match timeout_at(self.heard + SILENCE_MAX, self.listener.try_recv()).await {
+                Ok(notified) => {
+                    notified?;
+                    self.heard = Instant::now();
+                    return Ok(());
+                }
+                Err(_) => {
+                    let alive = sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&mut self.listener);
+                    timeout(ANSWER_MAX, alive).await.map_err(|elapsed| sqlx::Error::Io(elapsed.into()))??;
+                    self.heard = Instant::now();
+                }
+            }
+        }
     }
 }

@@ -181,7 +181,7 @@ pub async fn authenticate(db: &Db, pepper: &Pepper, secret: &str) -> Result<Opti
         "#,
         secret::lookup(secret)
     )
-    .fetch_optional(db.auth())
+    .fetch_optional(&db.auth())
     .await?;
     let Some(found) = found else { return Ok(None) };
     if !bool::from(pepper.digest(secret).ct_eq(found.secret_digest.as_slice())) {
@@ -208,7 +208,7 @@ pub async fn authenticate(db: &Db, pepper: &Pepper, secret: &str) -> Result<Opti
             "#,
             token.id.as_bytes()
         )
-        .fetch_optional(db.auth())
+        .fetch_optional(&db.auth())
         .await?;
         token.last_used_on = noted.map(jiff_sqlx::Timestamp::to_jiff).or(token.last_used_on);
     }

@@ -4,12 +4,14 @@
 //! country, secret, `ca_fingerprint`}); only the digest of the secret is stored.
 
 use jiff::Timestamp;
+use quorate_core::bucket::Bucket;
 use quorate_core::pop::{Pop, PopCode, PopNo};
 use quorate_core::region::Region;
 use rand::Rng;
 use sqlx::{Executor, PgConnection};
 use subtle::ConstantTimeEq;
 
+use crate::buckets;
 use crate::db::{Db, Operator, Tenant};
 use crate::error::Error;
 use crate::row::{self, Place, hex};
@@ -87,7 +89,17 @@ pub async fn create(op: &mut Operator, pepper: &Pepper, pop: NewPop) -> Result<(
     .fetch_optional(op.conn())
     .await?
     .ok_or(Error::NotUnique { field: "code" })?;
+    electorate_changed(op.conn()).await?;
     Ok((row.try_into()?, secret))
+}
+
+/// Every registered PoP votes on a pool without `check_regions`: a verdict counted among the others must not pass any more.
+async fn electorate_changed(conn: &mut PgConnection) -> Result<(), Error> {
+    let numbers = sqlx::query_scalar!("select distinct bucket from pool where check_regions is null").fetch_all(&mut *conn).await?;
+    let place = Place { table: "pool", key: &[] };
+    let number =
+        |number: i16| u16::try_from(number).ok().and_then(Bucket::new).ok_or_else(|| place.corrupt(format_args!("bucket is {number}")));
+    buckets::bump_config(conn, &numbers.into_iter().map(number).collect::<Result<Vec<_>, _>>()?).await
 }
 
 /// Every PoP, revoked ones included, in the order of their numbers.
@@ -124,7 +136,11 @@ pub async fn revoke(op: &mut Operator, code: &PopCode) -> Result<bool, Error> {
     let revoked = sqlx::query!("update pop set revoked_on = clock_timestamp() where code = $1 and revoked_on is null", code.as_str())
         .execute(op.conn())
         .await?;
-    Ok(revoked.rows_affected() > 0)
+    if revoked.rows_affected() == 0 {
+        return Ok(false);
+    }
+    electorate_changed(op.conn()).await?;
+    Ok(true)
 }
 
 /// The PoP that a secret speaks for; `None` for an unknown or revoked one. Compared in constant time.
@@ -135,7 +151,7 @@ pub async fn authenticate(db: &Db, pepper: &Pepper, secret: &str) -> Result<Opti
         "select pop_no, code, region, city, country, secret_digest from pop where secret_digest = $1 and revoked_on is null",
         &digest
     )
-    .fetch_optional(db.auth())
+    .fetch_optional(&db.auth())
     .await?;
     let Some(found) = found.filter(|found| bool::from(digest.ct_eq(found.secret_digest.as_slice()))) else { return Ok(None) };
     let pop = Row { pop_no: found.pop_no, code: found.code, region: found.region, city: found.city, country: found.country };
@@ -181,7 +197,7 @@ pub async fn saw(db: &Db, pop: PopNo, connected: bool, version: &str, checks: u3
         version,
         i64::from(checks)
     )
-    .execute(db.operator_pool())
+    .execute(&db.operator_pool())
     .await?;
     Ok(())
 }

@@ -45,7 +45,7 @@ async fn origin_verdict(operator: &Operator, name: &str) -> Result<(String, Valu
     let holds_origin =
         |pool: &&Value| pool["origins"].as_array().is_some_and(|origins| origins.iter().any(|origin| origin["name"] == name));
     let pool = pools.iter().find(holds_origin).ok_or_else(|| format!("no pool has {name}: {pools:#?}"))?;
-    let id = id_of(&pool);
+    let id = id_of(pool);
     let view = operator.quorum_of(&id).await;
     let origin = view["origins"].as_array().and_then(|origins| origins.iter().find(|origin| origin["name"] == name)).cloned();
     Ok((id, origin.ok_or_else(|| format!("{view:#}"))?["evidence"].clone()))

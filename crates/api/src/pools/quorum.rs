@@ -85,7 +85,8 @@ fn origin_view(origin: &Origin, check: Option<&CheckHealth>, pops: &[Pop]) -> Or
     let verdict = check.map_or(Published::Unknown, |check| check.verdict);
     let explained = check.and_then(|check| {
         let votes = check.votes.as_ref()?;
-        Some(evidence::explain(verdict, &votes.electorate, &votes.ballots, |no| pops.iter().find(|pop| pop.no == no)))
+        let explained = evidence::explain(verdict, &votes.electorate, &votes.ballots, |no| pops.iter().find(|pop| pop.no == no));
+        Some(explained.remembering(check.reason))
     });
     OriginQuorum {
         name: origin.settings.name.clone(),

@@ -271,3 +271,13 @@ fn a_row_has_one_size_whatever_the_votes_say() {
     assert_eq!(size("UUU UUU"), size("DdT .!?"));
     assert_eq!(size("UUU UUU"), 1 + 2 * 5 + 6 * 14);
 }
+
+#[test]
+fn a_down_verdict_keeps_its_reason_when_its_voters_have_gone() {
+    let told = |script, published_with| explained(Published::Down, &[WEU], script).remembering(published_with).failure_code;
+    let refused = Some(FailureReason::TcpConnectionFailed);
+    assert_eq!(told("...", refused), "tcp_connection_failed");
+    assert_eq!(told("...", None), "other_failure", "nothing to remember");
+    assert_eq!(told("DD.", refused), "response_code_mismatch", "those who vote say better");
+    assert_eq!(explained(Published::Up, &[WEU], "...").remembering(refused).failure_code, "none", "an Up verdict has none");
+}

@@ -299,7 +299,18 @@ pub(super) async fn write_check_states(conn: &mut PgConnection, pool: &Pool) -> 
 pub(super) async fn delete_check_states(conn: &mut PgConnection, pool: &Pool, checks: &[CheckId]) -> Result<(), Error> {
     let checks: Vec<&[u8]> = checks.iter().map(|id| id.as_bytes().as_slice()).collect();
     sqlx::query!(
-        "delete from check_state where bucket = $1 and account_id = $2 and check_id = any ($3)",
+        r#"
+        -- Locked in the order in which votes are written, so that neither waits for the other in a circle.
+        with locked as (
+            select check_id from check_state
+            where bucket = $1 and account_id = $2 and check_id = any ($3)
+            order by check_id
+            for update
+        )
+        delete from check_state as c
+        using locked
+        where c.bucket = $1 and c.account_id = $2 and c.check_id = locked.check_id
+        "#,
         Bucket::of(pool.id).number().cast_signed(),
         pool.account_id.as_bytes(),
         &checks as &[&[u8]]
@@ -311,6 +322,15 @@ pub(super) async fn delete_check_states(conn: &mut PgConnection, pool: &Pool, ch
 
 /// Deletes the pool's state, and with it its checks' states and votes.
 pub(super) async fn delete_pool_state(conn: &mut PgConnection, bucket: Bucket, account: AccountId, id: PoolId) -> Result<(), Error> {
+    // As in `delete_check_states`.
+    sqlx::query!(
+        "select check_id from check_state where bucket = $1 and account_id = $2 and pool_id = $3 order by check_id for update",
+        bucket.number().cast_signed(),
+        account.as_bytes(),
+        id.as_bytes()
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     sqlx::query!(
         "delete from pool_state where bucket = $1 and account_id = $2 and pool_id = $3",
         bucket.number().cast_signed(),

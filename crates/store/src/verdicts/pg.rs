@@ -18,6 +18,8 @@ use crate::error::Error;
 use crate::row::{Place, big};
 use crate::worker_tokens;
 
+/// A heartbeat may always take so long, whatever the limit of the dead.
+const HEARTBEAT_ANSWER_MIN: Duration = Duration::from_millis(100);
 /// A commit without an answer for longer is given up, and its outcome is unknown. Longer than the
 /// server's own limit of a statement (5 s), which does not cover the wait for a synchronous standby.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(8);
@@ -40,7 +42,8 @@ impl PgVerdicts {
 
 impl VerdictStore for PgVerdicts {
     async fn heartbeat(&self, me: &Replica, sessions: u32, dead_after: Duration) -> Result<Vec<Member>, Error> {
-        let rows = sqlx::query!(
+        let heartbeat = self.db.heartbeat();
+        let beat = sqlx::query!(
             r#"
             with me as (
                 insert into replica_member (replica_id, url, version, sessions, heartbeat_at)
@@ -52,7 +55,8 @@ impl VerdictStore for PgVerdicts {
             )
             select replica_id as "replica_id!", url as "url!", sessions as "sessions!", true as "alive!" from me
             union all
-            select replica_id, url, sessions, heartbeat_at > clock_timestamp() - $5::interval
+            select replica_id, url, sessions,
+                heartbeat_at > clock_timestamp() - $5::interval and heartbeat_at < clock_timestamp() + $5::interval
             from replica_member
             where replica_id <> $1
             order by 1
@@ -63,8 +67,15 @@ impl VerdictStore for PgVerdicts {
             i64::from(sessions),
             interval(dead_after)
         )
-        .fetch_all(self.db.heartbeat())
-        .await?;
+        .fetch_all(&heartbeat);
+        // Well before the others take this replica for dead, so that the next one, on a new connection, comes in time.
+        let rows = match tokio::time::timeout((dead_after / 2).max(HEARTBEAT_ANSWER_MIN), beat).await {
+            Ok(rows) => rows?,
+            Err(elapsed) => {
+                self.db.renew();
+                return Err(sqlx::Error::Io(elapsed.into()).into());
+            }
+        };
         rows.into_iter()
             .map(|row| {
                 let place = Place { table: "replica_member", key: &row.replica_id };
@@ -100,7 +111,7 @@ impl VerdictStore for PgVerdicts {
 
     async fn ownerships(&self) -> Result<Vec<Ownership>, Error> {
         let rows = sqlx::query_as!(OwnershipRow, "select bucket, owner, epoch, config_seq from bucket_owner order by bucket")
-            .fetch_all(self.db.operator_pool())
+            .fetch_all(&self.db.operator_pool())
             .await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
@@ -120,7 +131,9 @@ impl VerdictStore for PgVerdicts {
             where b.bucket = any ($2)
                 and not exists (
                     select from replica_member as m
-                    where m.replica_id = b.owner and m.heartbeat_at > clock_timestamp() - $3::interval
+                    where m.replica_id = b.owner
+                        -- One from the future is of before the clock was set back: it says nothing of now.
+                        and m.heartbeat_at > clock_timestamp() - $3::interval and m.heartbeat_at < clock_timestamp() + $3::interval
                 )
             returning b.bucket, b.owner, b.epoch, b.config_seq
             "#,
@@ -161,7 +174,7 @@ impl VerdictStore for PgVerdicts {
             to.as_ref().map(|id| id.as_bytes().as_slice()),
             &numbers(buckets)
         )
-        .execute(self.db.verdict())
+        .execute(&self.db.verdict())
         .await?;
         Ok(())
     }
@@ -281,7 +294,7 @@ impl VerdictStore for PgVerdicts {
             notice.pool_id.as_bytes(),
             notice.lost
         )
-        .fetch_one(self.db.operator_pool())
+        .fetch_one(&self.db.operator_pool())
         .await?;
         Ok(noted > 0)
     }

@@ -51,7 +51,7 @@ async fn save_once(db: &Db, rows: &[VoteRow]) -> Result<(), sqlx::Error> {
         &checks as &[&[u8]],
         &votes
     )
-    .execute(db.operator_pool())
+    .execute(&db.operator_pool())
     .await?;
     Ok(())
 }
