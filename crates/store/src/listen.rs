@@ -43,18 +43,14 @@ impl ConfigChanges {
     /// again later.
     pub async fn changed(&mut self) -> Result<(), Error> {
         loop {
-            match timeout_at(self.heard + SILENCE_MAX, self.listener.try_recv()).await {
-                Ok(notified) => {
-                    notified?;
-                    self.heard = Instant::now();
-                    return Ok(());
-                }
-                Err(_) => {
-                    let alive = sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&mut self.listener);
-                    timeout(ANSWER_MAX, alive).await.map_err(|elapsed| sqlx::Error::Io(elapsed.into()))??;
-                    self.heard = Instant::now();
-                }
+            if let Ok(notified) = timeout_at(self.heard + SILENCE_MAX, self.listener.try_recv()).await {
+                notified?;
+                self.heard = Instant::now();
+                return Ok(());
             }
+            let alive = sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&mut self.listener);
+            timeout(ANSWER_MAX, alive).await.map_err(|elapsed| sqlx::Error::Io(elapsed.into()))??;
+            self.heard = Instant::now();
         }
     }
 }
