@@ -103,7 +103,7 @@ pub struct PoolSettings {
     /// Fewer healthy origins than this: the pool is critical. 0: never by health.
     pub minimum_origins: u32,
     pub monitor: Option<MonitorId>,
-    /// Stored and returned; monitor groups are another issue.
+    /// Stored and returned, not executed.
     pub monitor_group: Option<String>,
     pub check_regions: CheckRegionsSetting,
     /// In the order given.
@@ -173,7 +173,7 @@ impl PoolState {
 pub struct OriginHealth {
     pub enabled: bool,
     pub verdict: Published,
-    /// Some region of the origin says Down while the published verdict holds (decision 1: such a pool shows degraded).
+    /// Some region of the origin says Down while the published verdict holds (such a pool shows degraded; docs/decisions/0002).
     pub down_in_a_region: bool,
 }
 
