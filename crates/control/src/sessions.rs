@@ -2,7 +2,7 @@
 //! while its session was heard of within the lease. Liveness is judged by this machine's own
 //! monotonic clock; no timestamp of a worker is ever looked at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -122,11 +122,14 @@ impl Sessions {
 
     /// Whether votes that a PoP cast under `epoch` still count.
     pub(crate) fn is_live(&self, pop: PopNo, epoch: u64) -> bool {
+        self.register().entries.get(&pop).is_some_and(|entry| entry.introduction.epoch == epoch && entry.is_live(self.lease))
+    }
+
+    /// Every PoP whose votes count, with the epoch under which they do.
+    pub(crate) fn live(&self) -> BTreeSet<(PopNo, u64)> {
         let register = self.register();
-        register
-            .entries
-            .get(&pop)
-            .is_some_and(|entry| entry.introduction.epoch == epoch && !entry.left && entry.heard.elapsed() < self.lease)
+        let live = register.entries.iter().filter(|(_, entry)| entry.is_live(self.lease));
+        live.map(|(pop, entry)| (*pop, entry.introduction.epoch)).collect()
     }
 
     /// Whether a PoP has been silent for longer than `grace`, counted from this process's own start at the earliest.
@@ -176,6 +179,10 @@ impl Sessions {
 }
 
 impl Entry {
+    fn is_live(&self, lease: Duration) -> bool {
+        !self.left && self.heard.elapsed() < lease
+    }
+
     fn end(&mut self, why: End) {
         self.left = true;
         if let Some(stream) = &self.stream {

@@ -1,11 +1,14 @@
 //! The votes behind the verdicts, for the quorum view: one packed row a check, written after the
 //! verdicts and never in their way. Changed ones first, within a budget; every row again each round.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::bucket::{BUCKETS, Bucket};
+use quorate_core::electorate::RegionSeats;
 use quorate_core::evidence::PackedVotes;
+use quorate_core::pop::PopNo;
 use quorate_core::timings::ms;
 use quorate_store::verdicts::{VerdictStore, VoteRow};
 use tokio::time::Instant;
@@ -37,8 +40,16 @@ pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>)
     let mut rhythm = Rhythm::steady(shared.tasks.stop(), period);
     // Where the last pass stopped for want of budget: so that no bucket starves.
     let (mut changed_from, mut refresh_from) = (0, 0);
+    let mut lived = BTreeSet::new();
     let mut failing = false;
     while rhythm.next().await {
+        // Votes that fall silent, or count again, change what is seen as much as votes that change.
+        let live = shared.sessions.live();
+        let turned: Vec<PopNo> = live.symmetric_difference(&lived).map(|(pop, _)| *pop).collect();
+        if !turned.is_empty() {
+            Bucket::all().for_each(|bucket| shared.board.lock(bucket).seen_otherwise(&turned));
+            lived = live;
+        }
         let mut rows = Vec::new();
         collect(&shared, Wanted::Changed, budget, &mut changed_from, &mut rows);
         collect(&shared, refresh, budget, &mut refresh_from, &mut rows);
@@ -80,14 +91,17 @@ fn collect<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, wanted: Wanted, 
 }
 
 impl Slot {
-    fn collect(
-        &mut self,
-        wanted: Wanted,
-        budget: usize,
-        live: impl Fn(quorate_core::pop::PopNo, u64) -> bool,
-        now_ms: u32,
-        rows: &mut Vec<VoteRow>,
-    ) {
+    /// The checks on which one of `pops` has a seat are written again.
+    fn seen_otherwise(&mut self, pops: &[PopNo]) {
+        let Some(plan) = &self.plan else { return };
+        for pool in &plan.pools {
+            if pool.electorate.regions().iter().flat_map(RegionSeats::seats).any(|seat| pops.contains(seat)) {
+                pool.probed.iter().copied().flatten().for_each(|index| self.behind[index].changed = true);
+            }
+        }
+    }
+
+    fn collect(&mut self, wanted: Wanted, budget: usize, live: impl Fn(PopNo, u64) -> bool, now_ms: u32, rows: &mut Vec<VoteRow>) {
         let (Role::Owner { .. }, Some(plan)) = (self.role, &self.plan) else { return };
         let now = Instant::now();
         let is_wanted = |index: usize| {
@@ -133,7 +147,6 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use quorate_core::pop::PopNo;
     use quorate_core::region::Region;
 
     use super::*;
@@ -162,6 +175,10 @@ mod tests {
         assert!(collected(refresh, 3).is_empty(), "just written");
         slot().not_written(&rest[1]);
         assert_eq!(collected(Wanted::Changed, 9)[0].check_id, rest[1].check_id, "what failed is written again");
+        slot().seen_otherwise(&[PopNo(2)]);
+        assert!(collected(Wanted::Changed, 9).is_empty(), "it has no seat here");
+        slot().seen_otherwise(&[PopNo(2), PopNo(1)]);
+        assert_eq!(collected(Wanted::Changed, 9).len(), 5, "silence is written as soon as a change of votes");
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(collected(refresh, 9).len(), 5);
         slot().take_role(Role::Standby);

@@ -1,6 +1,6 @@
 //! Who may vote.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quorate_testkit::operator::every_second;
 use quorate_testkit::origins::Behaviour;
@@ -114,10 +114,12 @@ async fn a_worker_that_is_stopped_says_goodbye_and_its_vote_is_missing_at_once()
     let monitor = world.operator.creates_monitor(&every_second()).await;
     let pool = world.healthy_pool(&world.pool_of("shop", &monitor, &[&shop])).await;
 
-    // The session lease is 35 s here: only a goodbye makes it so quick.
+    // The session lease is 35 s here, and a round 10 s: only a goodbye makes it so quick.
     let status = world.workers[0].process.stop(Duration::from_secs(5)).await;
     assert!(status.success(), "{status}");
+    let gone = Instant::now();
     let place = world.workers[0].place;
     world.until_evidence("its vote is missing", &pool, "origin-1", |evidence| region(evidence, place.region)["missing"] == 1).await;
+    assert!(gone.elapsed() < Duration::from_secs(3), "{:?}", gone.elapsed());
     world.until_events(&pool, 1).await;
 }
