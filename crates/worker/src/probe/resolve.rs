@@ -14,6 +14,7 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts,
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{Query, ResponseCode};
+use hickory_resolver::proto::rr::domain::usage::{IN_ADDR_ARPA_127, INVALID, IP6_ARPA_1, LOCALHOST, ONION};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -114,13 +115,13 @@ impl Resolver {
             let found = match self.dns.lookup(fqdn.clone(), kind).await {
                 Ok(lookup) => addresses(lookup.answers().iter().map(|record| &record.data)),
                 Err(NetError::Dns(DnsError::NoRecordsFound(none))) if none.response_code == ResponseCode::NXDomain => {
-                    self.remember(name);
+                    self.remember(name, fqdn);
                     return Ok(Vec::new());
                 }
                 Err(NetError::Dns(DnsError::NoRecordsFound(none))) if none.response_code == ResponseCode::NoError => Vec::new(),
                 Err(failed) => return Err(failed),
             };
-            self.remember(name);
+            self.remember(name, fqdn);
             if !found.is_empty() {
                 return Ok(found);
             }
@@ -146,7 +147,10 @@ impl Resolver {
         self.with_answered(|answered| answered.iter().any(|other| other.at >= since && other.name != name))
     }
 
-    fn remember(&self, name: &str) {
+    fn remember(&self, name: &str, fqdn: &Name) {
+        if is_answered_here(fqdn) {
+            return;
+        }
         self.with_answered(|answered| {
             answered.retain(|other| other.name != name);
             if answered.len() == REMEMBERED_MAX {
@@ -166,6 +170,11 @@ fn fqdn(name: &str) -> Result<Name, Fault> {
     let mut fqdn = Name::from_ascii(name).map_err(|error| Fault::Lookup(Box::new(error.into())))?;
     fqdn.set_fqdn(true);
     Ok(fqdn)
+}
+
+/// Names of special use: the library answers them without asking a server, so their answers tell nothing of one.
+fn is_answered_here(fqdn: &Name) -> bool {
+    [&LOCALHOST, &IN_ADDR_ARPA_127, &IP6_ARPA_1, &INVALID, &ONION].into_iter().any(|zone| zone.zone_of(fqdn))
 }
 
 fn name_server(server: SocketAddr) -> NameServerConfig {

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
-use hickory_proto::rr::{RData, Record, RecordType};
+use hickory_proto::rr::rdata::NS;
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
@@ -16,6 +17,8 @@ pub(super) enum Answer {
     /// One list after the other, and again from the first.
     Turns(Vec<Vec<IpAddr>>),
     Code(ResponseCode),
+    /// A name server of this name.
+    NameServer(&'static str),
     Silence,
 }
 
@@ -91,6 +94,11 @@ impl Zone {
             }
             Some(Answer::Code(code)) => {
                 answer.metadata.response_code = *code;
+                Vec::new()
+            }
+            Some(Answer::NameServer(server)) => {
+                let server = NS(Name::from_ascii(*server).expect("a name"));
+                answer.add_answer(Record::from_rdata(query.name().clone(), 0, RData::NS(server)));
                 Vec::new()
             }
             None => {

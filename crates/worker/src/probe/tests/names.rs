@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use hickory_proto::op::ResponseCode;
 use quorate_core::check::Check;
 use quorate_core::failure::FailureReason as R;
@@ -90,11 +92,37 @@ async fn a_resolver_is_asked_for_something_else_where_it_is_silent() {
 #[tokio::test]
 async fn the_first_name_of_all_is_held_against_the_root() {
     let server = Server::silent().await;
-    let root = addresses(&[]);
     let dns = Dns::start(&[("bad.example", Answer::Code(ResponseCode::ServFail))]).await;
     assert_eq!(ask(&asking(&dns), &check("bad.example", &server)).await.finding, Finding::Abstained(R::OtherFailure));
     assert_eq!(dns.asked(". NS"), 1);
-    dns.tells("", root);
+    dns.tells("", Answer::NameServer("a.root.example."));
+    assert_eq!(ask(&asking(&dns), &check("bad.example", &server)).await.finding, failed(R::OtherFailure), "the root is answered");
+}
+
+#[tokio::test]
+async fn names_that_no_server_is_asked_for_say_nothing_of_the_resolver() {
+    let server = Server::silent().await;
+    let dns = Dns::start(&[("good.example", addresses(&["127.0.0.1"]))]).await;
+    let prober = asking(&dns);
+    assert_eq!(ask(&prober, &check("good.example", &server)).await.finding, Finding::Passed);
+    dns.goes_down();
+    let good = impatient(check("good.example", &server));
+    for (name, expected) in
+        [("x.invalid", failed(R::DnsUnknownHost)), ("localhost", Finding::Passed), ("x.onion", failed(R::DnsUnknownHost))]
+    {
+        let special = impatient(check(name, &server));
+        let asked = dns.asked("good.example. A");
+        let others = async {
+            // Within the time of the question about the other name, which ends by its deadline.
+            while dns.asked("good.example. A") == asked {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            ask(&prober, &special).await.finding
+        };
+        let (found, special) = tokio::join!(ask(&prober, &good), others);
+        assert_eq!((found.finding, special), (Finding::Abstained(R::OtherFailure), expected), "beside {name}");
+    }
+    assert_eq!(dns.asked("x.invalid. A") + dns.asked("localhost. A") + dns.asked("x.onion. A"), 0);
 }
 
 #[tokio::test]
