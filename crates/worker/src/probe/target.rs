@@ -1,7 +1,7 @@
 //! A check, made ready to be asked: everything that can be wrong with it is found here, once.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
@@ -188,8 +188,12 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, Unrunnable> {
 }
 
 impl HostHeader {
-    /// A host name or address, with or without a port.
+    /// A host name or address, with or without a port. A bare IPv6 address is sent in brackets.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Ok(address) = text.parse::<Ipv6Addr>() {
+            let host = Host::Address(address.into());
+            return Some(Self { value: HeaderValue::from_str(&host.to_string()).ok()?, host });
+        }
         let host = match text.strip_prefix('[') {
             Some(rest) => rest.split_once(']')?.0,
             None => text.split_once(':').map_or(text, |(host, _)| host),
@@ -236,5 +240,7 @@ mod tests {
         assert_eq!(host("192.0.2.1"), Some("192.0.2.1".to_owned()));
         assert_eq!(host("[2001:db8::1]:80"), Some("[2001:db8::1]".to_owned()));
         assert_eq!(host("a b"), None);
+        let bare = HostHeader::parse("2001:db8::1").expect("an address");
+        assert_eq!((bare.value.to_str().expect("text"), bare.host.to_string().as_str()), ("[2001:db8::1]", "[2001:db8::1]"));
     }
 }
