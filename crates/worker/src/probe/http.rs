@@ -46,8 +46,10 @@ fn redirects(status: StatusCode) -> bool {
 
 /// One hop, up to the head of its answer.
 async fn request(net: &Net, target: &Target, ask: &HttpAsk, hop: &Hop, attempt: &mut Attempt) -> Result<Answer, Fault> {
+    let connected_before = attempt.phases.connect.unwrap_or_default();
     let stream = net.connect(&hop.connect_to, hop.port, attempt).await?;
-    let connected_in = attempt.phases.connect.unwrap_or_default();
+    // The phases add up all hops; the round trip is this one's.
+    let connected_in = attempt.phases.connect.unwrap_or_default().saturating_sub(connected_before);
     let since_connect = Instant::now();
     let stream: Box<dyn Stream> = if hop.tls {
         Box::new(attempt.within(Phase::Tls, net.tls.handshake(stream, &hop.tls_name, ask.allow_insecure)).await?)
