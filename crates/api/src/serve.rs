@@ -41,6 +41,11 @@ impl Default for ServeLimits {
 /// Wait after the system refused a connection, as it does where files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The first bytes of HTTP/2.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Wait for more of a preface that came in parts; a socket with unread bytes counts as readable.
+const PREFACE_PAUSE: Duration = Duration::from_millis(10);
+
 /// Serves `router` until `stop`, then lets begun requests end, and cuts what is left after `limits.drain`.
 pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, stop: CancellationToken) {
     let server = builder(limits);
@@ -68,6 +73,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, s
         };
         let (server, service, stop, cut) = (server.clone(), service.clone(), stop.clone(), cut.clone());
         tracker.spawn(async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                speaks = speaks_within(&stream, limits.header_timeout) => if !speaks { return },
+            }
             connection(&server, stream, service, &stop, &cut).await;
             drop(permit);
         });
@@ -93,6 +103,37 @@ fn builder(limits: ServeLimits) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     builder
+}
+
+/// Whether the peer sends its preface in time. The wait for it, which tells HTTP/1 from HTTP/2, knows no deadline
+/// of its own, so a peer that begins the preface of HTTP/2 must end it here.
+async fn speaks_within(stream: &TcpStream, time: Duration) -> bool {
+    let preface = async {
+        let mut seen = [0; PREFACE.len()];
+        let mut before = 0;
+        loop {
+            let bytes = stream.peek(&mut seen).await?;
+            let undecided = bytes < seen.len() && PREFACE.starts_with(&seen[..bytes]);
+            if bytes == 0 || !undecided {
+                return Ok::<bool, std::io::Error>(bytes > 0);
+            }
+            if bytes == before {
+                tokio::time::sleep(PREFACE_PAUSE).await;
+            }
+            before = bytes;
+        }
+    };
+    match tokio::time::timeout(time, preface).await {
+        Ok(Ok(speaks)) => speaks,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a connection ended at once");
+            false
+        }
+        Err(_) => {
+            tracing::debug!("a connection was silent");
+            false
+        }
+    }
 }
 
 async fn connection(

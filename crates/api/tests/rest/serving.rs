@@ -72,6 +72,24 @@ async fn a_head_that_never_ends_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_peer_that_says_nothing_or_half_a_preface_gives_its_place_back() {
+    let limits = ServeLimits { header_timeout: Duration::from_millis(200), connections_max: 2, ..ServeLimits::default() };
+    let (address, stop, tracker) = serve(Router::new().route("/", get(|| async { "hello" })), limits).await;
+    let mut silent = TcpStream::connect(address).await.expect("connects");
+    let mut halting = TcpStream::connect(address).await.expect("connects");
+    halting.write_all(b"PRI * HT").await.expect("sends");
+    let mut client = TcpStream::connect(address).await.expect("the system queues it");
+    client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sends");
+    let answer = tokio::time::timeout(Duration::from_secs(5), read_all(&mut client)).await.expect("its turn comes");
+    assert!(answer.ends_with("hello"), "{answer}");
+    for idle in [&mut silent, &mut halting] {
+        assert_eq!(tokio::time::timeout(Duration::from_secs(5), read_all(idle)).await.expect("the server closes"), "");
+    }
+    stop.cancel();
+    tracker.wait().await;
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let (address, stop, tracker) = serve(Router::new().route("/", get(|| async { "hello" })), ServeLimits::default()).await;
     let mut large = TcpStream::connect(address).await.expect("connects");
