@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use quorate_core::ids::PoolId;
 use quorate_core::load_balancer::{SESSION_AFFINITIES, STEERING_POLICIES, TTL_S};
 use quorate_core::region::Region;
+use quorate_core::validate::PlaceKind;
 use serde_json::Value;
 
 use crate::body::{Bad, Fields, at_most, flag, id, integer, is_absent, list_of, map_of, number, object_of, one_of, shape_of, text};
@@ -119,10 +120,21 @@ fn rule_overrides(fields: &mut Fields<'_>) {
     fields.optional("ttl", None, integer(0..=*TTL_S.end()));
     fields.optional("default_pools", None, list_of(id::<PoolId>));
     fields.optional("fallback_pool", None, pool_or_none);
-    for name in ["region_pools", "country_pools", "pop_pools"] {
-        fields.optional(name, None, map_of(list_of(id::<PoolId>)));
+    for (name, kind) in [("region_pools", PlaceKind::Region), ("country_pools", PlaceKind::Country), ("pop_pools", PlaceKind::Pop)] {
+        fields.optional(name, None, places(kind));
     }
     pool_overrides(fields);
+}
+
+/// Places to pools, by the rules of the load balancer's own maps.
+fn places(kind: PlaceKind) -> impl Fn(&str, &Value) -> Checked {
+    move |label, value| {
+        let map = map_of(list_of(id::<PoolId>))(label, value)?;
+        match map.iter().find_map(|(place, pools)| kind.problem(label, place, pools.len())) {
+            Some(detail) => Err(Bad::new(detail)),
+            None => Ok(value.clone()),
+        }
+    }
 }
 
 /// What rules and pool sets have in common.
@@ -241,6 +253,12 @@ mod tests {
         check(rules, json!([{"fixed_response": {"message_body": "x".repeat(1025)}}]), "at most 1024");
         check(rules, json!([{"overides": {}}]), "did you mean");
         check(rules, json!({}), "not an array");
+        let places = |map: Value| json!([{"overrides": map}]);
+        check(rules, places(json!({"region_pools": {"EUROPE": [POOL]}})), "\\\"EUROPE\\\" is not a region code");
+        check(rules, places(json!({"country_pools": {"de": [POOL]}})), "is not two upper-case letters");
+        check(rules, places(json!({"pop_pools": {"x".repeat(3000): [POOL]}})), "is not 1 to 32 letters");
+        check(rules, places(json!({"pop_pools": {"LHR": []}})), "must name at least 1 pool");
+        check(rules, places(json!({"pop_pools": {"LHR": [POOL]}, "country_pools": {"DE": [POOL]}})), "");
     }
 
     #[test]

@@ -31,28 +31,43 @@ impl LoadBalancerSettings {
             );
         }
         problems.extend(description(&self.description));
-        problems.extend(geo_problem("region_pools", self.region_pools.as_ref(), "a region code", |code| code.parse::<Region>().is_ok()));
-        problems.extend(geo_problem("country_pools", self.country_pools.as_ref(), "two upper-case letters", is_country));
-        problems.extend(geo_problem("pop_pools", self.pop_pools.as_ref(), "1 to 32 letters, digits and \"-\"", is_pop));
+        problems.extend(geo_problem("region_pools", self.region_pools.as_ref(), PlaceKind::Region));
+        problems.extend(geo_problem("country_pools", self.country_pools.as_ref(), PlaceKind::Country));
+        problems.extend(geo_problem("pop_pools", self.pop_pools.as_ref(), PlaceKind::Pop));
         problems
     }
 }
 
-/// The first problem of a map from a place to its pools.
-fn geo_problem(
-    field: &str,
-    map: Option<&BTreeMap<String, Vec<PoolId>>>,
-    legal: &str,
-    is_legal: impl Fn(&str) -> bool,
-) -> Option<FieldError> {
-    map?.iter().find_map(|(place, pools)| {
-        let detail = if !is_legal(place) {
-            format!("{field} {place:?} is not {legal}")
-        } else if pools.is_empty() {
-            format!("{field} {place:?} must name at least 1 pool")
-        } else {
-            return None;
+/// What a map from places to pools has for keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceKind {
+    Region,
+    Country,
+    Pop,
+}
+
+impl PlaceKind {
+    /// What is wrong with a place of the map `label` and its number of pools.
+    pub fn problem(self, label: &str, place: &str, pools: usize) -> Option<String> {
+        let (is_legal, legal) = match self {
+            Self::Region => (place.parse::<Region>().is_ok(), "a region code"),
+            Self::Country => (is_country(place), "two upper-case letters"),
+            Self::Pop => (is_pop(place), "1 to 32 letters, digits and \"-\""),
         };
+        if !is_legal {
+            Some(format!("{label} {place:?} is not {legal}"))
+        } else if pools == 0 {
+            Some(format!("{label} {place:?} must name at least 1 pool"))
+        } else {
+            None
+        }
+    }
+}
+
+/// The first problem of a map from a place to its pools.
+fn geo_problem(field: &str, map: Option<&BTreeMap<String, Vec<PoolId>>>, kind: PlaceKind) -> Option<FieldError> {
+    map?.iter().find_map(|(place, pools)| {
+        let detail = kind.problem(field, place, pools.len())?;
         Some(FieldError::new(format!("/{field}/{}", super::pointer_token(place)), detail))
     })
 }
