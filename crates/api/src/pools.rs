@@ -6,7 +6,7 @@ mod wire;
 
 use quorate_core::electorate::CheckRegions;
 use quorate_core::ids::{AccountId, MonitorId, PoolId};
-use quorate_core::pool::{Pool, PoolSettings};
+use quorate_core::pool::{OriginSettings, Pool, PoolSettings};
 use quorate_core::region::Region;
 use quorate_core::validate::PoolRules;
 use quorate_store::accounts::Limits;
@@ -40,7 +40,7 @@ pub(crate) async fn list(place: InAccount<Read>, params: Params, page: Page) -> 
 pub(crate) async fn create(place: InAccount<Edit>, body: Body) -> Answer<PoolBody> {
     let mut db = place.begin().await?;
     let account = enabled(&mut db, place.account).await?;
-    let settings = settings(&mut db, place.account, account.limits, body.object()?, None).await?;
+    let settings = settings(&mut db, place.account, account.limits, body.object()?, None, &[]).await?;
     let pool = pools::create(&mut db, place.account, &settings).await?;
     written(db, pool).await
 }
@@ -63,7 +63,7 @@ async fn write(place: InAccount<Edit>, Id(id): Id<PoolId>, body: Body, base: imp
     let mut db = place.begin().await?;
     let stored = pools::find_for_update(&mut db, place.account, id).await?.ok_or(NOT_FOUND)?;
     let limits = limits(&mut db, place.account).await?;
-    let settings = settings(&mut db, place.account, limits, body.object()?, base(&stored)).await?;
+    let settings = settings(&mut db, place.account, limits, body.object()?, base(&stored), &stored.settings.origins).await?;
     let pool = pools::replace(&mut db, place.account, id, &settings).await?.ok_or(NOT_FOUND)?;
     written(db, pool).await
 }
@@ -77,16 +77,17 @@ pub(crate) async fn delete(place: InAccount<Edit>, Id(id): Id<PoolId>) -> Answer
     Ok(Envelope::of(Deleted { id }))
 }
 
-/// The settings that a body asks for; `stored` under a PATCH.
+/// The settings that a body asks for; `stored` under a PATCH, `origins` that the pool has.
 async fn settings(
     db: &mut Tenant,
     account: AccountId,
     limits: Limits,
     body: Object,
     stored: Option<&PoolSettings>,
+    origins: &[OriginSettings],
 ) -> Result<PoolSettings, ApiError> {
     let zones: Vec<String> = zones::list(db).await?.into_iter().filter(|zone| zone.account_id == account).map(|zone| zone.name).collect();
-    wire::read(body, stored, PoolRules { max_origins: limits.max_origins_per_pool, zones: &zones })
+    wire::read(body, stored, PoolRules { max_origins: limits.max_origins_per_pool, zones: &zones, stored: origins })
 }
 
 /// Commits, and answers with a remark where a chosen region has no workers.

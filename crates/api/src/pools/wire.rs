@@ -274,7 +274,7 @@ mod tests {
     fn check(body: Value, expected: &[(&str, &str)]) {
         let Value::Object(object) = body else { panic!("an object") };
         let zones = ["example.com".to_owned()];
-        let found = match read(object, None, PoolRules { max_origins: 2, zones: &zones }) {
+        let found = match read(object, None, PoolRules { max_origins: 2, zones: &zones, stored: &[] }) {
             Ok(_) => Vec::new(),
             Err(ApiError::Invalid(problems)) => problems,
             Err(other) => panic!("{other:?}"),

@@ -13,6 +13,19 @@ pub struct PoolRules<'a> {
     pub max_origins: u32,
     /// Names of the account's zones, lower case: a Host header must be one of them or directly below one.
     pub zones: &'a [String],
+    /// Origins that the pool has already. What was legal when it was written may stay: their number where
+    /// the limit was lowered since, and their Host headers where a zone is gone.
+    pub stored: &'a [OriginSettings],
+}
+
+impl PoolRules<'_> {
+    fn origins_max(&self) -> usize {
+        self.stored.len().max(self.max_origins as usize)
+    }
+
+    fn is_host_stored(&self, origin: &OriginSettings) -> bool {
+        self.stored.iter().any(|stored| (&stored.address, &stored.host) == (&origin.address, &origin.host))
+    }
 }
 
 impl PoolSettings {
@@ -23,8 +36,8 @@ impl PoolSettings {
         if !is_pool_name(&self.name) {
             refuse("/name", format!("name {:?} must be 1 to {NAME_CHARS_MAX} of letters, digits, \"-\" and \"_\"", self.name));
         }
-        if self.origins.is_empty() || self.origins.len() > rules.max_origins as usize {
-            refuse("/origins", format!("the origin list length must be in range [1, {}]", rules.max_origins));
+        if self.origins.is_empty() || self.origins.len() > rules.origins_max() {
+            refuse("/origins", format!("the origin list length must be in range [1, {}]", rules.origins_max()));
         }
         if self.monitor.is_some() && self.monitor_group.is_some() {
             refuse("/monitor_group", "monitor and monitor_group exclude each other".to_owned());
@@ -94,7 +107,8 @@ impl OriginSettings {
         if self.address.parse::<IpAddr>().is_err() && !is_host_name(&self.address) {
             refuse("address", format!("origin address {:?} is not an IPv4 address, an IPv6 address or a host name", self.address));
         }
-        if let Some(host) = self.host.as_deref().filter(|host| !is_host_allowed(host, &self.address, rules.zones)) {
+        let is_allowed = |host: &str| is_host_allowed(host, &self.address, rules.zones) || rules.is_host_stored(self);
+        if let Some(host) = self.host.as_deref().filter(|host| !is_allowed(host)) {
             refuse("header/Host", format!("Host header {host:?} not allowed for origin domain {:?}", self.address));
         }
         if let Some(network) = self.virtual_network_id.as_deref().filter(|network| !is_uuid(network)) {
@@ -187,7 +201,7 @@ mod tests {
     /// Checks what `change` makes of a legal pool of two origins.
     fn check(change: impl FnOnce(&mut PoolSettings), expected: &[(&str, &str)]) {
         let zones = ["example.com".to_owned(), "example.org".to_owned()];
-        let rules = PoolRules { max_origins: 3, zones: &zones };
+        let rules = PoolRules { max_origins: 3, zones: &zones, stored: &[] };
         let mut pool = pool(vec![origin("a", "192.0.2.1"), origin("b 2.x", "b.example.net")]);
         assert_eq!(pool.problems(rules), []);
         change(&mut pool);
@@ -293,5 +307,22 @@ mod tests {
             check(|pool| pool.origins[1].host = Some(bad.to_owned()), &[("/origins/1/header/Host", &detail)]);
         }
         check(|pool| pool.origins[0].host = Some("192.0.2.1".to_owned()), &[]);
+    }
+
+    #[test]
+    fn what_a_pool_has_already_may_stay_and_may_not_grow() {
+        let zoned = |name: &str, address: &str| OriginSettings { host: Some("www.gone.example".to_owned()), ..origin(name, address) };
+        let stored = [zoned("a", "192.0.2.1"), origin("b", "192.0.2.2"), origin("c", "192.0.2.3")];
+        let problems = |origins: Vec<OriginSettings>| {
+            let found = pool(origins).problems(PoolRules { max_origins: 1, zones: &[], stored: &stored });
+            found.into_iter().map(|problem| (problem.pointer, problem.detail)).collect::<Vec<_>>()
+        };
+        assert_eq!(problems(stored.to_vec()), []);
+        assert_eq!(problems(stored[..2].to_vec()), []);
+        assert_eq!(problems(vec![OriginSettings { enabled: false, ..stored[0].clone() }]), []);
+        let range = ("/origins".to_owned(), "the origin list length must be in range [1, 3]".to_owned());
+        assert_eq!(problems([&stored[..], &[origin("d", "192.0.2.4")]].concat()), [range]);
+        let host = "Host header \"www.gone.example\" not allowed for origin domain \"192.0.2.2\"".to_owned();
+        assert_eq!(problems(vec![zoned("b", "192.0.2.2")]), [("/origins/0/header/Host".to_owned(), host)]);
     }
 }
