@@ -39,7 +39,7 @@ pub(crate) fn read<T>(
 }
 
 /// Bad fields that one answer tells of.
-const PROBLEMS_MAX: usize = 100;
+pub(crate) const PROBLEMS_MAX: usize = 100;
 
 /// What is wrong so far, one entry a field: the first one found stays.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@ use quorate_store::{Tenant, load_balancers, pools};
 use crate::accounts::enabled;
 use crate::answer::{Answer, Deleted};
 use crate::auth::{Edit, InZone, Read};
+use crate::body::PROBLEMS_MAX;
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::extract::{Body, Id};
@@ -83,7 +84,8 @@ async fn pools_exist(db: &mut Tenant, account: AccountId, settings: &LoadBalance
     named.sort_unstable();
     named.dedup();
     let missing = pools::missing(db, account, &named).await?;
-    let problems: Vec<FieldError> = references.iter().filter(|reference| missing.contains(&reference.pool)).map(no_such_pool).collect();
+    let absent = references.iter().filter(|reference| missing.contains(&reference.pool));
+    let problems: Vec<FieldError> = absent.map(no_such_pool).take(PROBLEMS_MAX).collect();
     if problems.is_empty() { Ok(()) } else { Err(ApiError::Invalid(problems)) }
 }
 
