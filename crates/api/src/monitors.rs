@@ -101,7 +101,7 @@ fn settings(object: Object, stored: Option<&MonitorSettings>, minimum_interval: 
         }
         let settings = MonitorSettings {
             kind,
-            description: fields.read("description", base.description, text),
+            description: fields.optional("description", Some(base.description), text).unwrap_or_default(),
             method: fields.read("method", base.method, unless_empty(&fresh.method)),
             path: fields.read("path", base.path, unless_empty(if kind.is_http() { "/" } else { "" })),
             header: fields.optional("header", Some(base.header), map_of(list_of(text))).unwrap_or_default(),

@@ -55,7 +55,7 @@ async fn each_bad_field_is_refused_with_its_pointer_its_value_and_what_is_legal(
         ),
         (json!({"expected_body": "x".repeat(10_241)}), "/expected_body", "expected_body has 10241 bytes and may have at most 10240"),
         (json!({"description": "x".repeat(1025)}), "/description", "description has 1025 characters and may have at most 1024"),
-        (json!({"description": null}), "/description", "description null is not a string"),
+        (json!({"description": 3}), "/description", "description 3 is not a string"),
         (json!({"follow_redirects": "yes"}), "/follow_redirects", "follow_redirects \"yes\" is not true or false"),
         (json!({"allow_insecure": 1}), "/allow_insecure", "allow_insecure 1 is not true or false"),
         (json!({"probe_zone": "a b"}), "/probe_zone", "probe_zone \"a b\" is not the name of a zone"),
@@ -102,12 +102,13 @@ async fn the_shortest_interval_is_the_accounts() {
 async fn put_replaces_patch_merges_and_each_answers_the_whole_object() {
     let world = World::start().await;
     let tenant = world.tenant("example.com").await;
-    let body = json!({"path": "/health", "timeout": 9, "header": {"Host": ["a.example"]}, "method": "HEAD", "expected_codes": "2xx", "port": 8080});
+    let body = json!({"path": "/health", "timeout": 9, "header": {"Host": ["a.example"]}, "method": "HEAD", "expected_codes": "2xx", "port": 8080, "description": "x"});
     let made = world.make(&tenant, &tenant.lb("monitors"), body).await;
     let path = tenant.lb(&format!("monitors/{}", id_of(&made)));
-    let patched = world.ask(&tenant, "PATCH", &path, Some(json!({"timeout": 3, "header": null, "port": null}))).await.result();
+    let patched =
+        world.ask(&tenant, "PATCH", &path, Some(json!({"timeout": 3, "header": null, "port": null, "description": null}))).await.result();
     assert_eq!((&patched["timeout"], &patched["path"], &patched["port"]), (&json!(3), &json!("/health"), &json!(0)));
-    assert_eq!(patched.get("header"), None, "null clears");
+    assert_eq!((patched.get("header"), &patched["description"]), (None, &json!("")), "null clears");
     assert_ne!(patched["modified_on"], made["modified_on"]);
     let to_https = world.ask(&tenant, "PATCH", &path, Some(json!({"type": "https"}))).await.result();
     assert_eq!((&to_https["method"], &to_https["expected_codes"]), (&json!("HEAD"), &json!("2xx")), "of one family");
