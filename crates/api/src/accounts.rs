@@ -51,6 +51,17 @@ pub(crate) struct UsageBody {
     max_origins_per_pool: u32,
     /// Seconds.
     minimum_monitor_interval: u16,
+    limits: UsageLimits,
+}
+
+/// How many of each the account may have. An addition of ours to what clients know.
+#[derive(Debug, Serialize)]
+pub(crate) struct UsageLimits {
+    load_balancers: u32,
+    monitors: u32,
+    /// Over all pools.
+    origins: u32,
+    pools: u32,
 }
 
 pub(crate) async fn list(caller: Caller, params: Params, page: Page) -> Answer<Vec<AccountBody>> {
@@ -83,6 +94,12 @@ pub(crate) async fn usage(place: InAccount<Read>) -> Answer<UsageBody> {
         pools: used.pools,
         max_origins_per_pool: limits.max_origins_per_pool,
         minimum_monitor_interval: limits.minimum_monitor_interval,
+        limits: UsageLimits {
+            load_balancers: limits.load_balancers,
+            monitors: limits.monitors,
+            origins: limits.origins,
+            pools: limits.pools,
+        },
     }))
 }
 

@@ -202,7 +202,7 @@ async fn putting_back_what_was_got_changes_nothing_byte_for_byte() {
         "load_shedding": {"default_percent": 0, "default_policy": "random", "session_percent": 0.5, "session_policy": "hash"},
     });
     let disabled = json!({"enabled": false, "origins": [{"name": "a", "address": "2001:db8::1", "enabled": false, "weight": 0.29}]});
-    let placed = json!({"latitude": -33.8688, "longitude": 151.25, "check_regions": ["ALL_REGIONS"], "minimum_origins": 0});
+    let placed = json!({"latitude": 51.248_178_375_505_404, "longitude": -93.311_370_376_880_33, "check_regions": ["ALL_REGIONS"], "minimum_origins": 0});
     for (number, change) in [terraform.clone(), disabled, placed].into_iter().enumerate() {
         let made = world.make(&tenant, &tenant.lb("pools"), pool_body(&format!("p{number}"), change)).await;
         let path = tenant.lb(&format!("pools/{}", id_of(&made)));
@@ -212,6 +212,13 @@ async fn putting_back_what_was_got_changes_nothing_byte_for_byte() {
             assert_eq!(again.body["result"].to_string(), first.body["result"].to_string(), "{method}");
         }
         assert_eq!(world.ask(&tenant, "GET", &path, None).await.text, first.text);
+        if number == 2 {
+            assert!(
+                first.text.contains("51.248178375505404") && first.text.contains("-93.31137037688033"),
+                "to the last digit: {}",
+                first.text
+            );
+        }
         if number == 0 {
             assert_eq!(made["origins"], terraform["origins"], "what the provider sends is echoed");
         }
@@ -305,8 +312,10 @@ async fn an_account_has_as_many_pools_and_origins_as_it_may() {
     create("b", 1).await.result();
     assert_eq!(create("c", 1).await.refused(), quota("2 pools, and has 2"));
     let usage = world.ask(&tenant, "GET", &tenant.lb("usage"), None).await.result();
-    let expected =
-        json!({"load_balancers": 0, "monitors": 0, "origins": 3, "pools": 2, "max_origins_per_pool": 5, "minimum_monitor_interval": 10});
+    let expected = json!({
+        "load_balancers": 0, "monitors": 0, "origins": 3, "pools": 2, "max_origins_per_pool": 5, "minimum_monitor_interval": 10,
+        "limits": {"load_balancers": 20, "monitors": 30, "origins": 3, "pools": 2},
+    });
     assert_eq!(usage, expected);
     world.end().await;
 }
