@@ -1,13 +1,15 @@
 //! `quorate control`: one replica of the control plane.
 
+use anyhow::Context as _;
+use quorate_store::{Db, tokens, worker_tokens};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::database;
+use crate::admin::{database, in_transaction};
 use crate::assemble::{ControlPlane, Listeners};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::lifecycle::{self, Signals};
-use crate::secrets::Secrets;
+use crate::secrets::{self, Missing, Secrets};
 use crate::telemetry::Metrics;
 
 pub async fn run(config: Config) -> Result<()> {
@@ -16,7 +18,6 @@ pub async fn run(config: Config) -> Result<()> {
         return Err(Failure::usage("the control plane needs a database: set QUORATE_DATABASE_URL"));
     }
     let listeners = Listeners::bind(&config).await?;
-    let secrets = Secrets::load_or_make(&config)?;
     let metrics = Metrics::start("control")?;
     let stop = CancellationToken::new();
     lifecycle::run(&mut signals, &stop, async {
@@ -25,6 +26,7 @@ pub async fn run(config: Config) -> Result<()> {
             () = stop.cancelled() => return Ok(()),
             db = database(&config) => db?,
         };
+        let secrets = secrets_for(&config, &db).await?;
         let mut plane = ControlPlane::start(&config, listeners, db, secrets, &metrics)?;
         let ended = tokio::select! {
             biased;
@@ -35,4 +37,17 @@ pub async fn run(config: Config) -> Result<()> {
         ended
     })
     .await
+}
+
+/// Makes secrets for a database that knows no token yet. Tokens that are there were made with other secrets, which this
+/// replica has to be given: new ones would end them all.
+async fn secrets_for(config: &Config, db: &Db) -> Result<Secrets> {
+    let (any_token, any_pop) = in_transaction(db, async |op| {
+        let tokens = tokens::list(op).await.context("cannot read the tokens")?;
+        let pops = worker_tokens::list(op).await.context("cannot read the PoPs")?;
+        Ok((!tokens.is_empty(), !pops.is_empty()))
+    })
+    .await?;
+    let unless = |used: bool| if used { Missing::Refuse } else { Missing::Make };
+    Ok(Secrets { pepper: secrets::pepper(config, unless(any_token || any_pop))?, tls: secrets::tls(config, unless(any_pop))? })
 }

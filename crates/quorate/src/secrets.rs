@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
-use crate::failure::{OrUsage as _, Result};
+use crate::failure::{Failure, OrUsage as _, Result};
 
 /// The name that the server's certificate is for, whatever address workers dial.
 pub const CONTROL_NAME: &str = "control.quorate.internal";
@@ -52,15 +52,38 @@ impl Tls {
     }
 }
 
-impl Secrets {
-    /// Takes what the configuration gives, reads the rest from the folder, and makes there what is missing.
-    pub fn load_or_make(config: &Config) -> Result<Self> {
-        Ok(Self { pepper: load_or_make_pepper(config)?, tls: load_or_make_tls(config)? })
+/// What to do where a secret is not there: a new pepper ends every token, a new CA every worker token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    Make,
+    Refuse,
+}
+
+impl Missing {
+    /// `what` is missing in `dir`.
+    fn may_make(self, what: &str, variable: &str, dir: &Path) -> Result<()> {
+        match self {
+            Self::Make => Ok(()),
+            Self::Refuse => Err(Failure::usage(format!(
+                "there is no {what} in {}: name the folder of this installation's secrets with QUORATE_SECRETS__DIR (or {variable}); only `up`, `init` and the first start of `control` make one",
+                dir.display()
+            ))),
+        }
     }
 }
 
-/// Only the pepper: the admin commands need no more.
-pub fn load_or_make_pepper(config: &Config) -> Result<Pepper> {
+impl Secrets {
+    /// Takes what the configuration gives, reads the rest from the folder, and makes there what is missing.
+    pub fn load_or_make(config: &Config) -> Result<Self> {
+        Ok(Self { pepper: pepper(config, Missing::Make)?, tls: tls(config, Missing::Make)? })
+    }
+}
+
+/// Only the pepper.
+///
+/// # Errors
+/// A usage error where it is not there and must not be made, or is no pepper.
+pub fn pepper(config: &Config, missing: Missing) -> Result<Pepper> {
     let given = match (&config.secrets.token_pepper, &config.secrets.token_pepper_file) {
         (Some(text), _) => Some((text.reveal().to_owned(), "secrets.token_pepper".to_owned())),
         (None, Some(file)) => Some((read(file).or_usage()?, file.display().to_string())),
@@ -70,10 +93,14 @@ pub fn load_or_make_pepper(config: &Config) -> Result<Pepper> {
         return parse_pepper(&text).with_context(|| format!("{place} is no token pepper")).or_usage();
     }
     let dir = config.secrets_dir()?;
-    let _lock = lock(&dir)?;
     let file = dir.join("token-pepper");
-    if !file.exists() {
-        write_private(&file, &hex(&rand::random::<[u8; 32]>()))?;
+    if !is_there(&file)? {
+        missing.may_make("token pepper", "QUORATE_SECRETS__TOKEN_PEPPER", &dir)?;
+        let _lock = lock(&dir)?;
+        // Another process may have made it until the lock was ours.
+        if !is_there(&file)? {
+            write_private(&file, &hex(&rand::random::<[u8; 32]>()))?;
+        }
     }
     let text = read(&file)?;
     Ok(parse_pepper(&text).with_context(|| format!("{} is no token pepper", file.display()))?)
@@ -90,20 +117,30 @@ fn parse_pepper(text: &str) -> anyhow::Result<Pepper> {
     Ok(Pepper(bytes))
 }
 
-/// Only the server's certificate and key.
-pub fn load_or_make_tls(config: &Config) -> Result<Tls> {
+/// Only the server's certificate and key. They are made anew under a CA that is there; `missing` is for the CA.
+///
+/// # Errors
+/// A usage error where the CA is not there and must not be made.
+pub fn tls(config: &Config, missing: Missing) -> Result<Tls> {
     if let (Some(chain), Some(key)) = (&config.secrets.tls_chain_file, &config.secrets.tls_key_file) {
         return Ok(Tls { chain_pem: read(chain).or_usage()?, key_pem: read(key).or_usage()? });
     }
     let dir = config.secrets_dir()?;
-    let _lock = lock(&dir)?;
     let (chain, key) = (dir.join("control.pem"), dir.join("control.key"));
-    if !(chain.exists() && key.exists()) {
-        let (ca_pem, ca_key) = load_or_make_ca(&dir)?;
-        let made = issue(&ca_pem, ca_key).context("cannot make the server's certificate")?;
-        // The key first: a chain without its key is made anew, a key without its chain as well.
-        write_private(&key, &made.key_pem)?;
-        write_private(&chain, &made.chain_pem)?;
+    let complete = || anyhow::Ok(is_there(&chain)? && is_there(&key)?);
+    if !complete()? {
+        if !is_there(&dir.join("ca.pem"))? {
+            missing.may_make("CA", "QUORATE_SECRETS__TLS_CHAIN_FILE and QUORATE_SECRETS__TLS_KEY_FILE", &dir)?;
+        }
+        let _lock = lock(&dir)?;
+        // Another process may have made them until the lock was ours.
+        if !complete()? {
+            let (ca_pem, ca_key) = load_or_make_ca(&dir)?;
+            let made = issue(&ca_pem, ca_key).context("cannot make the server's certificate")?;
+            // The key first: a chain without its key is made anew, a key without its chain as well.
+            write_private(&key, &made.key_pem)?;
+            write_private(&chain, &made.chain_pem)?;
+        }
     }
     Ok(Tls { chain_pem: read(&chain)?, key_pem: read(&key)? })
 }
@@ -189,6 +226,11 @@ fn lock(dir: &Path) -> anyhow::Result<fs::File> {
     Ok(handle)
 }
 
+/// A folder that cannot be looked into is an error: what is in it must not be made a second time.
+fn is_there(file: &Path) -> anyhow::Result<bool> {
+    file.try_exists().with_context(|| format!("cannot look at {}", file.display()))
+}
+
 fn read(file: &Path) -> anyhow::Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
@@ -235,10 +277,37 @@ mod tests {
     fn processes_that_start_at_once_make_one_pepper() {
         let dir = tempfile::tempdir().unwrap();
         let peppers: std::collections::HashSet<[u8; 32]> = std::thread::scope(|scope| {
-            let started: Vec<_> = (0..8).map(|_| scope.spawn(|| load_or_make_pepper(&config_in(dir.path())).unwrap().0)).collect();
+            let started: Vec<_> = (0..8).map(|_| scope.spawn(|| pepper(&config_in(dir.path()), Missing::Make).unwrap().0)).collect();
             started.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(peppers.len(), 1);
+    }
+
+    #[test]
+    fn what_may_not_be_made_is_a_usage_error_that_names_the_folder_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config_in(dir.path());
+        for refused in [pepper(&config, Missing::Refuse).map(|_| ()), tls(&config, Missing::Refuse).map(|_| ())] {
+            let failure = refused.unwrap_err();
+            assert!(matches!(failure, Failure::Usage(_)), "{failure}");
+            let told = failure.to_string();
+            assert!(told.contains("QUORATE_SECRETS__DIR") && told.contains(&dir.path().join("secrets").display().to_string()), "{told}");
+        }
+        assert!(!dir.path().join("secrets").exists());
+    }
+
+    #[test]
+    fn complete_secrets_are_read_without_a_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config_in(dir.path());
+        let made = Secrets::load_or_make(&config).unwrap();
+        let secrets = dir.path().join("secrets");
+        fs::remove_file(secrets.join("lock")).unwrap();
+        fs::set_permissions(&secrets, fs::Permissions::from_mode(0o500)).unwrap();
+        let read = Secrets::load_or_make(&config).unwrap();
+        assert_eq!(read.pepper.0, made.pepper.0);
+        assert_eq!(mode(&secrets), 0o500, "the folder is as it was");
+        assert!(!secrets.join("lock").exists(), "no lock is taken to read");
     }
 
     #[test]
@@ -269,9 +338,9 @@ mod tests {
         let mut config = config_in(dir.path());
         for bad in ["", "abc", &"g".repeat(64), &"é".repeat(32)] {
             config.secrets.token_pepper = Some(SecretText::new(bad));
-            assert_eq!(load_or_make_pepper(&config).unwrap_err().exit_code(), 2, "{bad}");
+            assert_eq!(pepper(&config, Missing::Refuse).unwrap_err().exit_code(), 2, "{bad}");
         }
         config.secrets.token_pepper = Some(SecretText::new("0f".repeat(32)));
-        assert_eq!(load_or_make_pepper(&config).unwrap().0, [0x0f; 32]);
+        assert_eq!(pepper(&config, Missing::Refuse).unwrap().0, [0x0f; 32]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use quorate_pg::{Binaries, Install, Server, Wanted, folder, server};
 use serde_json::Value;
@@ -58,6 +59,33 @@ impl Installation {
         assert!(ended.stderr.contains(part), "{args:?}: {part:?} is missing in {}", ended.stderr);
     }
 
+    /// Starts a replica with the data folder `dir`.
+    fn control(&self, dir: &Path) -> tokio::process::Child {
+        let admin_url = self.server.admin_url(server::DATABASE);
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_quorate"))
+            .args(["control", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"])
+            .env_clear()
+            .env("QUORATE_DATA_DIR", dir)
+            .env("QUORATE_DATABASE_URL", quorate_store::schema::service_url(&admin_url, None).expect("a URL"))
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program starts")
+    }
+
+    /// Lets a first replica make the secrets.
+    async fn make_secrets(&self) {
+        let mut control = self.control(self.dir.path());
+        let made = async {
+            // The last of them.
+            while !self.path("secrets/control.pem").exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), made).await.expect("the first start makes the secrets");
+        control.kill().await.expect("the replica ends");
+    }
+
     async fn lists(&self, what: &str) -> Vec<Value> {
         let text = self.does(&[what, "list", "--json"]).await;
         text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
@@ -95,6 +123,7 @@ async fn an_operator_makes_lists_changes_and_ends_accounts_zones_tokens_and_pops
     here.does(&["zone", "delete", &zone]).await;
     here.fails(&["zone", "delete", &zone], 1, &zone).await;
 
+    here.make_secrets().await;
     let secret = here.does(&["token", "create", "ci", "--account", &account, "--scope", "read", "--expires-in", "30"]).await;
     assert!(secret.starts_with("qrt_") && !secret.contains(char::is_whitespace), "only the secret, for a script to take: {secret}");
     let file = here.path("token");
@@ -127,6 +156,31 @@ async fn an_operator_makes_lists_changes_and_ends_accounts_zones_tokens_and_pops
     let live: Vec<Value> = here.lists("token").await.into_iter().filter(|token| token["revoked_on"].is_null()).collect();
     assert_eq!(live.iter().map(|token| &token["name"]).collect::<Vec<_>>(), ["both"], "what also reaches another account goes on");
     here.fails(&["account", "revoke", "nobody"], 1, "nobody").await;
+
+    here.server.stop().await.expect("Postgres stops");
+}
+
+#[tokio::test]
+async fn only_the_first_replica_makes_secrets_and_no_other_command_does() {
+    let here = Installation::new().await;
+    here.does(&["account", "create", "shop"]).await;
+    let pop = ["worker-token", "create", "lhr", "--region", "WEU", "--city", "London", "--country", "GB"];
+    for command in [&["token", "create", "ci", "--account", "shop"][..], &pop] {
+        here.fails(command, 2, "QUORATE_SECRETS__DIR").await;
+    }
+    assert!(!here.path("secrets").exists(), "a refusal leaves nothing");
+
+    here.make_secrets().await;
+    here.does(&["token", "create", "ci", "--account", "shop"]).await;
+    here.does(&pop).await;
+
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let second = here.control(elsewhere.path()).wait_with_output();
+    let second = tokio::time::timeout(Duration::from_secs(30), second).await.expect("it ends").expect("it ran");
+    let told = String::from_utf8(second.stderr).expect("the program prints UTF-8");
+    assert_eq!(second.status.code(), Some(2), "{told}");
+    assert!(told.contains("no token pepper in") && told.contains("QUORATE_SECRETS__DIR"), "{told}");
+    assert!(!elsewhere.path().join("secrets").exists(), "a second pepper would end every token");
 
     here.server.stop().await.expect("Postgres stops");
 }

@@ -13,7 +13,7 @@ use super::{account_called, database, hand_out, in_transaction};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::output;
-use crate::secrets::load_or_make_pepper;
+use crate::secrets::{Missing, pepper};
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
@@ -63,7 +63,7 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
     match command {
         Command::Create { name, account, scope, expires_in, out } => {
             let name = valid_name(&name)?;
-            let pepper = load_or_make_pepper(config)?;
+            let pepper = pepper(config, Missing::Refuse)?;
             let expires_on = expires_in.map(|days| SystemClock.now() + Duration::from_hours(24 * u64::from(days)));
             let db = database(config).await?;
             let (token, secret) = in_transaction(&db, async |op| {

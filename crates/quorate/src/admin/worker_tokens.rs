@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::failure::{Failure, OrUsage as _, Result};
 use crate::output;
 use crate::pops::{valid_city, valid_country};
-use crate::secrets::{Secrets, Tls, write_private};
+use crate::secrets::{self, Missing, Secrets, Tls, write_private};
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
@@ -54,10 +54,10 @@ pub struct ListArguments {
 pub async fn run(config: &Config, command: Command) -> Result<()> {
     match command {
         Command::Create { pop, region, city, country, out } => {
-            let secrets = Secrets::load_or_make(config)?;
+            let (pepper, tls) = (secrets::pepper(config, Missing::Refuse)?, secrets::tls(config, Missing::Refuse)?);
             let db = database(config).await?;
             let new = NewPop { code: pop, region, city, country };
-            let token = in_transaction(&db, async |op| Ok(new_token(op, &secrets.pepper, &secrets.tls, new).await?)).await?;
+            let token = in_transaction(&db, async |op| Ok(new_token(op, &pepper, &tls, new).await?)).await?;
             hand_out(&token.encode(), out.as_deref())
         }
         Command::List(arguments) => list(config, arguments).await,
