@@ -1,4 +1,4 @@
-//! How fast: the budget of deltas, and the waits between attempts to connect.
+//! How fast: the rhythm of rounds, the budget of deltas, and the waits between attempts to connect.
 
 use std::time::Duration;
 
@@ -56,6 +56,38 @@ impl Budget {
     }
 }
 
+/// When the next regular round goes: a period after the last one began, whatever else is sent and
+/// acknowledged meanwhile.
+#[derive(Debug)]
+pub(super) struct Rhythm {
+    period: Duration,
+    last: Instant,
+    /// The last message of the last regular round.
+    seq: Option<u64>,
+}
+
+impl Rhythm {
+    pub(super) const fn new(period: Duration, now: Instant) -> Self {
+        Self { period, last: now, seq: None }
+    }
+
+    pub(super) fn next(&self) -> Instant {
+        self.last + self.period
+    }
+
+    /// A regular round goes, with `seq` on its last message.
+    pub(super) const fn sent(&mut self, seq: Option<u64>, now: Instant) {
+        (self.last, self.seq) = (now, seq);
+    }
+
+    /// Takes the period, where the last regular round is what is acknowledged; zero changes nothing.
+    pub(super) fn acked(&mut self, seq: u64, period: Duration) {
+        if self.seq == Some(seq) && !period.is_zero() {
+            self.period = period;
+        }
+    }
+}
+
 /// Full jitter: anything between the least wait and a bound that doubles.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
@@ -81,6 +113,26 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+
+    #[test]
+    fn only_the_ack_of_a_regular_round_sets_the_period_and_it_counts_from_that_round() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut rhythm = Rhythm::new(10 * second, start);
+        rhythm.acked(1, 99 * second);
+        assert_eq!(rhythm.next(), start + 10 * second, "no regular round was sent");
+        let sent = start + 10 * second;
+        rhythm.sent(Some(5), sent);
+        for seq in [4, 6] {
+            rhythm.acked(seq, 99 * second);
+        }
+        rhythm.acked(5, Duration::ZERO);
+        assert_eq!(rhythm.next(), sent + 10 * second);
+        rhythm.acked(5, 20 * second);
+        assert_eq!(rhythm.next(), sent + 20 * second);
+        rhythm.sent(Some(9), rhythm.next());
+        assert_eq!(rhythm.next(), sent + 40 * second);
+    }
 
     #[test]
     fn a_budget_is_a_second_deep_and_refills() {

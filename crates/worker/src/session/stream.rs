@@ -24,7 +24,7 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::directory::Directory;
-use super::pace::{Backoff, Budget, DELTA_ENTRIES_PER_SECOND};
+use super::pace::{Backoff, Budget, DELTA_ENTRIES_PER_SECOND, Rhythm};
 use super::transport::Transport;
 use crate::board::CHECKS_MAX;
 use crate::hub::Hub;
@@ -162,7 +162,7 @@ struct Session<'a> {
     queue: VecDeque<WorkerMessage>,
     reporter: Reporter,
     budget: Budget,
-    next_round: Instant,
+    rhythm: Rhythm,
     /// Something may have changed that this session has not told.
     news: bool,
     /// When news may go at the earliest.
@@ -192,7 +192,7 @@ impl<'a> Session<'a> {
             queue: VecDeque::new(),
             reporter: Reporter::default(),
             budget: Budget::new(per_second, now),
-            next_round: now + ms(timings.round_ms),
+            rhythm: Rhythm::new(ms(timings.round_ms), now),
             // A new session tells everything first.
             news: true,
             news_from: now,
@@ -218,7 +218,7 @@ impl<'a> Session<'a> {
                 heard = incoming.message() => self.hear(heard?.ok_or(Ended::Closed)?)?,
                 Ok(()) = changed.changed() => self.news = true,
                 Ok(()) = directory.changed() => self.news = true,
-                () = sleep_until(self.next_round), if is_free => self.round(Instant::now()),
+                () = sleep_until(self.rhythm.next()), if is_free => self.round(Instant::now()),
                 () = sleep_until(self.news_from), if is_free && self.news => self.tell_news(Instant::now()),
             }
         }
@@ -247,7 +247,7 @@ impl<'a> Session<'a> {
                 }
             }
             Some(FromControl::BucketMap(map)) => self.around.directory.learn(BucketMap::try_from(map)?),
-            Some(FromControl::RoundAck(ack)) if ack.next_round_ms > 0 => self.next_round = now + ms(ack.next_round_ms),
+            Some(FromControl::RoundAck(ack)) => self.rhythm.acked(ack.seq, ms(ack.next_round_ms)),
             Some(FromControl::Throttle(throttle)) => {
                 self.budget.throttle(throttle.delta_entries_per_second, now);
                 self.news_from = now;
@@ -255,8 +255,8 @@ impl<'a> Session<'a> {
             }
             Some(FromControl::Fence(fence)) => return Err(fenced(&fence)),
             Some(FromControl::Welcome(_)) => tracing::debug!("control says Welcome twice"),
-            // The last one is from a newer control plane: what this release does not know, it does not need.
-            Some(FromControl::RoundAck(_)) | None => {}
+            // From a newer control plane: what this release does not know, it does not need.
+            None => {}
         }
         Ok(())
     }
@@ -266,8 +266,8 @@ impl<'a> Session<'a> {
             let serves = self.around.directory.serves(self.replica);
             self.reporter.round(&self.around.hub.board(), serves, self.message_bytes_max, now)
         };
-        self.send_rounds("regular", rounds);
-        self.next_round = now + ms(self.timings.round_ms);
+        let seq = self.send_rounds("regular", rounds);
+        self.rhythm.sent(seq, now);
     }
 
     /// Buckets that control has not heard of in full, then changed votes, as many as may go now.
@@ -294,13 +294,17 @@ impl<'a> Session<'a> {
         self.news_from = self.news_from.max(now + self.budget.wait().unwrap_or_default());
     }
 
-    fn send_rounds(&mut self, kind: &'static str, rounds: Vec<Round>) {
+    /// The sequence number of the last one.
+    fn send_rounds(&mut self, kind: &'static str, rounds: Vec<Round>) -> Option<u64> {
+        let mut last = None;
         for mut round in rounds {
             round.seq = self.around.hub.next_seq();
             #[expect(clippy::cast_precision_loss, reason = "a few megabytes")]
             histogram!("quorate_worker_round_bytes", "kind" => kind).record(round.encoded_len() as f64);
+            last = Some(round.seq);
             self.queue.push_back(message(ToControl::Round(round)));
         }
+        last
     }
 
     /// The votes of this worker are missing from now on. Best effort: silence says the same, later.

@@ -1,11 +1,12 @@
 //! From Hello to votes.
 
+use quorate_core::bucket::Bucket;
 use quorate_core::check::{Check, Probe};
 use quorate_core::failure::FailureReason;
 use quorate_core::vote::VoteState;
 use quorate_proto::v1::control_message::Body as Say;
 use quorate_proto::v1::worker_message::Body as Heard;
-use quorate_proto::v1::{ManifestDelta, ManifestDrop, Throttle, Welcome};
+use quorate_proto::v1::{ManifestDelta, ManifestDrop, RoundAck, Throttle, Welcome};
 use quorate_worker::WorkerStatus;
 
 use crate::control::{Control, welcome};
@@ -64,6 +65,31 @@ async fn rounds_come_whether_or_not_anything_changes_and_in_order() {
     }
     let deltas = peer.skipped.iter().filter(|body| matches!(body, Heard::Delta(_))).count();
     assert!(deltas <= 1, "an origin that stays up changes once at most: {deltas}");
+}
+
+#[tokio::test]
+async fn regular_rounds_go_on_while_every_configuration_is_told_in_full_and_acknowledged() {
+    let (mut control, origin) = (Control::start().await, Origin::start().await);
+    let _worker = Worker::start(config(control.url()));
+    let (mut peer, _) = control.welcomes(1).await;
+    let (steady, churning) = (BUCKET, Bucket::new(77).expect("below 1024"));
+    peer.says(manifest(steady, 1, &[check(1, origin.address)])).await;
+    peer.says(manifest(churning, 1, &[check(2, origin.address)])).await;
+    let (mut regular, mut version) = (0, 1);
+    while regular < 3 {
+        assert!(version < 200, "{regular} regular rounds among {version} configurations at least 20 ms apart");
+        let round = peer.hears_round().await;
+        peer.says(Say::RoundAck(RoundAck { seq: round.seq, next_round_ms: 200 })).await;
+        let tells = |bucket: Bucket, version| {
+            round.chunks.iter().any(|chunk| (chunk.bucket, chunk.manifest_version) == (bucket.number().into(), version))
+        };
+        // What is told in full is the churning bucket alone, but for the first time.
+        regular += u32::from(version > 1 && tells(steady, 1));
+        if tells(churning, version) {
+            version += 1;
+            peer.says(manifest(churning, version, &[check(2, origin.address)])).await;
+        }
+    }
 }
 
 #[tokio::test]
