@@ -84,10 +84,13 @@ impl Directory {
         });
     }
 
-    /// Takes a map if it is newer.
+    /// Takes a map if it is newer, or if nobody that the held one names speaks any more: a restored
+    /// database counts again from where it was.
     pub(super) fn learn(&self, map: BucketMap) {
         self.change(|known| {
-            if known.map.as_ref().is_none_or(|held| map.version() > held.version()) {
+            if known.map.as_ref().is_none_or(|held| {
+                map.version() > held.version() || !held.replicas().iter().any(|replica| known.live.contains_key(&replica.id))
+            }) {
                 known.map = Some(map);
             }
         });
@@ -181,10 +184,28 @@ mod tests {
         let bucket = Bucket::new(9).expect("below 1024");
         assert_eq!(directory.word_of(id(7), bucket), From::Owner, "no map: whoever speaks");
         assert!(directory.serves(id(7))(bucket));
+        directory.welcomed("https://any", id(1), Timings::default());
         directory.learn(map(4));
         directory.learn(BucketMap::new(3, Vec::new(), |_| None, |_| None));
         assert_eq!((directory.word_of(id(1), bucket), directory.word_of(id(2), bucket)), (From::Owner, From::Other));
         assert!(directory.serves(id(2))(bucket) && !directory.serves(id(7))(bucket));
+    }
+
+    #[test]
+    fn a_lower_map_counts_once_nobody_of_the_held_one_speaks() {
+        let directory = Directory::new(vec!["https://any".to_owned()]);
+        let bucket = Bucket::new(9).expect("below 1024");
+        directory.welcomed("https://any", id(1), Timings::default());
+        directory.learn(map(4));
+        directory.ended("https://any");
+        directory.welcomed("https://any", id(7), Timings::default());
+        assert_eq!(directory.word_of(id(7), bucket), From::Other);
+        let restored = Replica { id: id(7), url: "https://seven".to_owned() };
+        directory.learn(BucketMap::new(2, vec![restored], |_| Some(id(7)), |_| None));
+        assert_eq!(directory.word_of(id(7), bucket), From::Owner);
+        assert!(directory.serves(id(7))(bucket));
+        directory.learn(BucketMap::new(1, Vec::new(), |_| None, |_| None));
+        assert!(directory.serves(id(7))(bucket), "now somebody of the held one speaks");
     }
 
     #[test]
