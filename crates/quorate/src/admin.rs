@@ -15,6 +15,7 @@ use quorate_store::{Db, Operator};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::secrets::write_private;
+use crate::up;
 
 /// Where a running `up` tells its database: it is another one each time that the socket's folder moves.
 pub fn database_url_file(data_dir: &Path) -> PathBuf {
@@ -23,10 +24,13 @@ pub fn database_url_file(data_dir: &Path) -> PathBuf {
 
 /// The database of the configuration, else that of `up` in the data folder.
 pub async fn database(config: &Config) -> Result<Db> {
-    if let Some(url) = &config.database.url {
+    let data_dir = config.data_dir()?;
+    // The folder of an `up` that was named by hand wins over a database that the environment happens to name. Of an
+    // installation with a database elsewhere the folder holds the secrets.
+    let named_up = config.data_dir_by_flag && data_dir.join(up::POSTGRES_DIR).exists();
+    if let Some(url) = config.database.url.as_ref().filter(|_| !named_up) {
         return Ok(Db::connect(url.reveal()).await.context("cannot use the database of database.url")?);
     }
-    let data_dir = config.data_dir()?;
     let file = database_url_file(&data_dir);
     let url = match std::fs::read_to_string(&file) {
         Ok(url) => url,

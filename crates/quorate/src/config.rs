@@ -34,6 +34,9 @@ pub struct Config {
     /// Folder for everything that this machine keeps. Default: `/var/lib/quorate` as root, otherwise
     /// `$XDG_STATE_HOME/quorate` (`~/.local/state/quorate`). Environment: `QUORATE_DATA_DIR`.
     pub data_dir: Option<PathBuf>,
+    /// The folder was named on the command line, which wins over an environment that names a database.
+    #[serde(skip)]
+    pub data_dir_by_flag: bool,
     pub database: database::Database,
     pub control: control::Control,
     pub secrets: control::Secrets,
@@ -57,6 +60,31 @@ const NAMED_VARIABLES: [(&str, &str); 10] = [
     ("LOG", "log.filter"),
     ("LOG_FORMAT", "log.format"),
 ];
+
+/// Settings that are a text or a path.
+const TEXTS: [&str; 17] = [
+    "data_dir",
+    "database.url",
+    "database.admin_url",
+    "database.service_password",
+    "control.advertise_url",
+    "secrets.dir",
+    "secrets.token_pepper",
+    "secrets.token_pepper_file",
+    "secrets.tls_chain_file",
+    "secrets.tls_key_file",
+    "worker.token",
+    "worker.token_file",
+    "worker.data_dir",
+    "worker.extra_ca_file",
+    "worker.user_agent_url",
+    "log.filter",
+    "log.format",
+];
+
+fn is_text(key: &str) -> bool {
+    TEXTS.contains(&key)
+}
 
 /// Variables of that prefix that are not settings of this program: the file of settings itself, what
 /// `up` writes for clients, and where Postgres is.
@@ -91,11 +119,17 @@ impl Config {
             std::fs::metadata(file).with_context(|| format!("cannot read the configuration file {}", file.display())).or_usage()?;
             figment = figment.merge(Toml::file_exact(file));
         }
-        figment = figment.merge(environment());
+        // Of a text the environment gives every character: one of digits alone is no number.
+        let (texts, others) = (environment(), environment().filter(|key| !is_text(key.as_str())));
+        figment = figment.merge(others);
+        for (key, text) in texts.iter().filter(|(key, _)| is_text(key.as_str())) {
+            figment = figment.merge((key.as_str(), text));
+        }
         for (key, value) in &flags.0 {
             figment = figment.merge((*key, value.clone()));
         }
-        let config: Self = figment.extract().map_err(|error| Failure::usage(in_one_line(error)))?;
+        let mut config: Self = figment.extract().map_err(|error| Failure::usage(in_one_line(error)))?;
+        config.data_dir_by_flag = flags.0.iter().any(|(key, _)| *key == "data_dir");
         let problems = config.problems();
         if problems.is_empty() {
             Ok(config)
@@ -236,6 +270,14 @@ mod tests {
         let defaults = leaves_of(&Config::default());
         for (variable, key) in NAMED_VARIABLES {
             assert!(defaults.contains_key(key), "{variable} leads to {key}");
+        }
+    }
+
+    #[test]
+    fn every_text_is_a_setting() {
+        let defaults = leaves_of(&Config::default());
+        for key in TEXTS {
+            assert!(defaults.get(key).is_some_and(|value| value.is_null() || value.is_string()), "{key}");
         }
     }
 

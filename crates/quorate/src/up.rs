@@ -31,6 +31,9 @@ use crate::lifecycle::{self, Signals};
 use crate::secrets::write_private;
 use crate::telemetry::{Sink, start_logging};
 
+/// Name of the folder of its Postgres in the data folder.
+pub(crate) const POSTGRES_DIR: &str = "postgres";
+
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Arguments {
     /// Make the account, the zone and the token, and no demo pools

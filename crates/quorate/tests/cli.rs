@@ -97,6 +97,14 @@ fn secrets_are_not_printed() {
     let output = quorate(dir.path(), &["check-config"], &env);
     assert_eq!(in_force(&output)["database"]["url"], "(hidden)");
     assert!(!stdout(&output).contains("hunter2"));
+    // Digits alone are a text as well, and where a file gives a number it is not repeated.
+    let digits = quorate(dir.path(), &["check-config"], &[("QUORATE_DATABASE_SERVICE_PASSWORD", "12345678")]);
+    assert_eq!(in_force(&digits)["database"]["service_password"], "(hidden)");
+    let file = dir.path().join("quorate.toml");
+    std::fs::write(&file, "[database]\nservice_password = 12345678\n").unwrap();
+    let number = quorate(dir.path(), &["check-config", "--config", file.to_str().unwrap()], &[]);
+    refused(&number, 2, "service_password");
+    assert!(!stderr(&number).contains("12345678"), "{}", stderr(&number));
     let refusal = quorate(dir.path(), &["worker"], &[("QUORATE_WORKER_TOKEN", "qwt_hunter2")]);
     assert_eq!(refusal.status.code(), Some(2));
     assert!(!stderr(&refusal).contains("hunter2"), "{}", stderr(&refusal));
@@ -148,6 +156,19 @@ fn a_database_that_is_not_there_is_a_failure_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let env = [("QUORATE_DATABASE_URL", "postgres://quorate_service@127.0.0.1:1/quorate")];
     refused(&quorate(dir.path(), &["account", "list"], &env), 1, "database");
+}
+
+#[test]
+fn the_folder_of_an_up_named_by_flag_wins_over_the_database_of_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = [("QUORATE_DATABASE_URL", "postgres://quorate_service@127.0.0.1:1/quorate")];
+    let stopped = dir.path().join("stopped");
+    std::fs::create_dir_all(stopped.join("postgres")).unwrap();
+    let named = quorate(dir.path(), &["account", "list", "--data-dir", stopped.to_str().unwrap()], &env);
+    refused(&named, 2, stopped.to_str().unwrap());
+    // No `up` ever ran there: the folder is for the secrets of that database.
+    let other = quorate(dir.path(), &["account", "list", "--data-dir", "/nowhere"], &env);
+    refused(&other, 1, "database.url");
 }
 
 #[test]

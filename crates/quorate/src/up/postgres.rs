@@ -23,7 +23,7 @@ impl Postgres {
     /// # Errors
     /// A usage error, with what to do, where the programs cannot be had or do not fit the folder.
     pub(super) async fn start(data_dir: &Path, install: Install) -> Result<Self> {
-        let home = data_dir.join("postgres");
+        let home = data_dir.join(super::POSTGRES_DIR);
         let wanted = Wanted { major: folder::major(&home).map_err(told)?, cache: data_dir.join("programs"), install };
         let binaries = Binaries::find_or_get(&wanted, &tell).await.map_err(told)?;
         let server = during("starting Postgres", Server::start(&binaries, &Settings::kept(&home))).await.map_err(told)?;
