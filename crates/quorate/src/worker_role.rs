@@ -58,18 +58,27 @@ pub async fn run(config: Config) -> Result<()> {
 
 /// The worker's own form of its configuration.
 fn worker_config(worker: &Worker, token: JoinToken, data_dir: &Path) -> Result<WorkerConfig> {
-    let read =
-        |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {} (worker.extra_ca_file)", file.display()));
-    let extra_ca_pem = worker.extra_ca_file.as_deref().map(read).transpose().or_usage()?;
     Ok(WorkerConfig {
         data_dir: Some(data_dir.to_owned()),
         address_policy: AddressPolicy::new(worker.allow_cidrs.clone()),
         source_address: worker.source_address,
-        resolver: if worker.resolver.is_empty() { ResolverConfig::System } else { ResolverConfig::Servers(worker.resolver.clone()) },
-        extra_ca_pem,
+        resolver: resolver(worker),
+        extra_ca_pem: extra_ca_pem(worker)?,
         user_agent_url: worker.user_agent_url.clone(),
         ..WorkerConfig::new(worker.control_urls.clone(), token)
     })
+}
+
+/// The authorities that HTTPS probes trust beside the system's.
+pub(crate) fn extra_ca_pem(worker: &Worker) -> Result<Option<String>> {
+    let read =
+        |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {} (worker.extra_ca_file)", file.display()));
+    worker.extra_ca_file.as_deref().map(read).transpose().or_usage()
+}
+
+/// The DNS servers that a worker asks.
+pub(crate) fn resolver(worker: &Worker) -> ResolverConfig {
+    if worker.resolver.is_empty() { ResolverConfig::System } else { ResolverConfig::Servers(worker.resolver.clone()) }
 }
 
 /// `/healthz`: the process lives. `/readyz`: its votes reach somebody, or why not.

@@ -36,6 +36,7 @@ use crate::pops::{default_pops, regions_of};
 use crate::provision::{self, Tenancy, Wanted};
 use crate::secrets::{Secrets, make_private_dir};
 use crate::telemetry::Metrics;
+use crate::worker_role::{extra_ca_pem, resolver};
 
 /// What `up` makes.
 const ACCOUNT: &str = "demo";
@@ -173,13 +174,18 @@ impl<'a> Site<'a> {
         let tokens = worker_tokens::find_or_make(&self.db, &self.secrets, &tokens_dir, &self.pops).await?;
         // Manifests name origins and the headers that they are asked with.
         make_private_dir(&self.data_dir.join("workers"))?;
-        let loopback = LOOPBACK.iter().map(|net| net.parse::<IpNet>()).collect::<Result<Vec<_>, _>>().context("a built-in range")?;
+        let worker = &self.config.worker;
+        let mut allowed = LOOPBACK.iter().map(|net| net.parse::<IpNet>()).collect::<Result<Vec<_>, _>>().context("a built-in range")?;
+        allowed.extend(&worker.allow_cidrs);
+        let authorities: Vec<String> = demo_ca.into_iter().chain(extra_ca_pem(worker)?).collect();
+        let extra_ca_pem = (!authorities.is_empty()).then(|| authorities.join("\n"));
         let workers = tokens.into_iter().zip(&self.sources).map(|(token, source)| WorkerConfig {
             data_dir: Some(self.worker_dir(token.pop.as_str())),
-            address_policy: AddressPolicy::new(loopback.clone()),
+            address_policy: AddressPolicy::new(allowed.clone()),
             source_address: *source,
-            extra_ca_pem: demo_ca.clone(),
-            user_agent_url: self.config.worker.user_agent_url.clone(),
+            resolver: resolver(worker),
+            extra_ca_pem: extra_ca_pem.clone(),
+            user_agent_url: worker.user_agent_url.clone(),
             ..WorkerConfig::new(vec![plane.grpc_url().to_owned()], token)
         });
         Ok(workers.collect())
