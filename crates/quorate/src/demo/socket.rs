@@ -21,6 +21,7 @@ use crate::failure::{Failure, Result};
 const LINE_BYTES_MAX: u64 = 4096;
 /// Either side gives up on the other after this long.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Bytes of a unix socket's path, by the system's `sun_path`.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -72,10 +73,23 @@ pub async fn serve(listener: UnixListener, data_dir: PathBuf, board: Arc<Switchb
             accepted = listener.accept() => accepted,
         };
         let served = async {
-            let (stream, _) = accepted.context("cannot accept")?;
-            tokio::time::timeout(ANSWER_WITHIN, answer(stream, &board)).await.context("the command took too long")?
+            match accepted {
+                Ok((stream, _)) => {
+                    tokio::time::timeout(ANSWER_WITHIN, answer(stream, &board)).await.context("the command took too long")?
+                }
+                Err(error) => {
+                    // Out of files, mostly: at once the next one would fail as well.
+                    tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                    Err(error).context("cannot accept")
+                }
+            }
         };
-        if let Err(error) = served.await {
+        let served = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            served = served => served,
+        };
+        if let Err(error) = served {
             tracing::warn!(error = format!("{error:#}"), "a demo command was not answered");
         }
     }
