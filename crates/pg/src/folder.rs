@@ -27,6 +27,11 @@ pub fn default_data() -> Option<PathBuf> {
     state.or_else(home).map(|state| state.join("quorate"))
 }
 
+/// Where programs of Postgres that were fetched are kept for everybody: `programs` in [`default_data`].
+pub fn default_programs() -> Option<PathBuf> {
+    default_data().map(|data| data.join("programs"))
+}
+
 /// The major version of the Postgres that made `folder`; `None` where there is none yet.
 ///
 /// # Errors

@@ -153,6 +153,7 @@ impl Server {
             postmaster.gone(IMMEDIATE_STOP).await;
             return Err(problem);
         }
+        postmaster.release();
         Ok(of(postmaster, run, false))
     }
 

@@ -19,7 +19,7 @@ const TELL: &str = "QUORATE_PG_TEST_TELL";
 const THROW_AWAY: &str = "throw-away";
 
 async fn binaries() -> Binaries {
-    let cache = folder::default_data().unwrap();
+    let cache = folder::default_programs().unwrap();
     Binaries::find_or_get(&Wanted { major: None, cache, install: Install::Allowed }, &|line| println!("{line}")).await.unwrap()
 }
 
@@ -226,4 +226,23 @@ async fn a_half_made_data_folder_is_made_anew() {
     let server = Server::start(&binaries, &settings(&place)).await.unwrap();
     assert_eq!(ask(&binaries, &server, "quorate", "select 1"), "1");
     server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_start_that_is_given_up_leaves_no_server() {
+    let (binaries, place) = (binaries().await, place());
+    Server::start(&binaries, &settings(&place)).await.unwrap().stop().await.unwrap();
+    let pid_file = place.path().join("pg/data").join("postmaster.pid");
+    let begun = async {
+        while !pid_file.exists() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let settings = settings(&place);
+    tokio::select! {
+        biased;
+        () = begun => {}
+        ended = Server::start(&binaries, &settings) => panic!("the start came to its end first: {ended:?}"),
+    }
+    until("the server ends", || !pid_file.exists());
 }

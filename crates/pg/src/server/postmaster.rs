@@ -24,13 +24,15 @@ pub(super) struct Postmaster {
     /// `None`: adopted; somebody else is its parent.
     child: Option<Child>,
     data: PathBuf,
+    /// Sent on drop, so that a start that is given up in the middle leaves no server. [`Postmaster::release`] takes it off.
+    on_drop: Option<Signal>,
 }
 
 impl Postmaster {
     /// The server that runs on `data` now, if one does.
     pub(super) fn living(data: &Path) -> Option<Self> {
         let pid = line(data, 0)?.parse().ok().and_then(Pid::from_raw)?;
-        runs_on(pid, data).then(|| Self { pid, child: None, data: data.to_owned() })
+        runs_on(pid, data).then(|| Self { pid, child: None, data: data.to_owned(), on_drop: None })
     }
 
     /// Starts `postgres` itself, not through `pg_ctl`: in a process group of its own, so that Ctrl-C reaches us first and
@@ -53,7 +55,12 @@ impl Postmaster {
         command.arg("-D").arg(data).arg("-k").arg(run).args(arguments).stdout(out).stderr(err).process_group(0);
         let child = command.spawn().map_err(|problem| explain(problem, binaries, data, owner))?;
         let pid = Pid::from_child(&child);
-        Ok(Self { pid, child: Some(child), data: data.to_owned() })
+        Ok(Self { pid, child: Some(child), data: data.to_owned(), on_drop: Some(Signal::INT) })
+    }
+
+    /// From now on its end is its holder's affair.
+    pub(super) fn release(&mut self) {
+        self.on_drop = None;
     }
 
     pub(super) fn pid(&self) -> i32 {
@@ -104,6 +111,14 @@ impl Postmaster {
             // An error here means that somebody else has reaped it.
             Some(child) => matches!(child.try_wait(), Ok(None)),
             None => runs_on(self.pid, &self.data),
+        }
+    }
+}
+
+impl Drop for Postmaster {
+    fn drop(&mut self) {
+        if let Some(signal) = self.on_drop {
+            self.signal(signal);
         }
     }
 }
