@@ -13,7 +13,7 @@ pub(crate) struct Database {
 impl Database {
     /// Finds or gets Postgres and starts a server, whose folder goes when it stops.
     pub(crate) async fn start() -> Result<Self> {
-        let cache = folder::default_data().context("there is no home folder to keep programs in: set HOME")?;
+        let cache = folder::default_programs().context("there is no home folder to keep programs in: set HOME")?;
         let wanted = Wanted { major: None, cache, install: Install::Allowed };
         let binaries = Binaries::find_or_get(&wanted, &|line| eprintln!("postgres: {line}")).await?;
         let server = Server::throw_away(&binaries).await?;

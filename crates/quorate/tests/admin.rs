@@ -22,7 +22,7 @@ struct Ended {
 
 impl Installation {
     async fn new() -> Self {
-        let cache = folder::default_data().unwrap_or_else(std::env::temp_dir).join("programs");
+        let cache = folder::default_programs().expect("a home folder");
         let wanted = Wanted { major: None, cache, install: Install::Forbidden };
         let binaries = Binaries::find_or_get(&wanted, &|_| {}).await.expect("Postgres is installed");
         let server = Server::throw_away(&binaries).await.expect("Postgres starts");

@@ -87,7 +87,7 @@ async fn server() -> (Url, Option<Server>) {
     let (text, server) = if let Ok(text) = std::env::var("DATABASE_URL") {
         (text, None)
     } else {
-        let found = Binaries::find(None, folder::default_data().as_deref()).expect("QUORATE_PG_BIN names the programs of Postgres");
+        let found = Binaries::find(None, folder::default_programs().as_deref()).expect("QUORATE_PG_BIN names the programs of Postgres");
         let binaries = found.expect("neither DATABASE_URL nor Postgres is there: run the stories by `cargo xtask test`");
         let server = Server::throw_away(&binaries).await.expect("a throw-away Postgres starts");
         (server.admin_url("postgres"), Some(server))

@@ -40,7 +40,7 @@ impl Deployment {
     /// Starts all services in the order of their dependencies; healthy when this returns.
     pub(crate) async fn start(compose: Compose) -> Self {
         let net = Net::claim();
-        let binaries = Binaries::find(None, folder::default_data().as_deref()).expect("QUORATE_PG_BIN is of use");
+        let binaries = Binaries::find(None, folder::default_programs().as_deref()).expect("QUORATE_PG_BIN is of use");
         let database = Server::throw_away(&binaries.expect("Postgres is here; `cargo xtask test` gets it")).await.expect("Postgres starts");
         let dir = tempfile::Builder::new().prefix("quorate-compose-").tempdir().expect("the temporary folder is writable");
         let (addresses, subnets) = places(&compose, &net);
