@@ -23,6 +23,10 @@ use crate::manifest::{Entry, Manifest};
 use crate::outbox::{Outboxes, SessionId};
 use crate::probe::{Outcome, Target};
 
+/// Checks of a bucket whose rejection is told; the others only vote config error.
+pub(crate) const REJECTED_TOLD_MAX: usize = 100;
+/// Characters of a rejection that are told.
+const REJECTION_CHARS_MAX: usize = 200;
 /// Checks that a worker runs, where control names no lower number.
 pub(crate) const CHECKS_MAX: usize = 1_000_000;
 
@@ -102,13 +106,25 @@ impl Board {
         Some(Manifest { version: held.version, hash: held.hash, entries })
     }
 
-    /// The checks of a bucket that cannot be run, and why.
+    /// The first checks of a bucket that cannot be run, and why.
     pub(crate) fn rejected(&self, bucket: Bucket) -> Vec<RejectedCheck> {
-        let why = |slot: &Slot| match &slot.run {
-            Run::Rejected(error) => Some(RejectedCheck { check_id: slot.id.as_bytes().to_vec().into(), error: error.to_string() }),
-            Run::Probed { .. } => None,
+        let told = |(id, error): (CheckId, &str)| RejectedCheck {
+            check_id: id.as_bytes().to_vec().into(),
+            error: error.chars().take(REJECTION_CHARS_MAX).collect(),
         };
-        self.buckets.get(&bucket).into_iter().flat_map(|held| held.slots.iter().filter_map(why)).collect()
+        self.rejections(bucket).take(REJECTED_TOLD_MAX).map(told).collect()
+    }
+
+    /// How many checks of a bucket cannot be run.
+    pub(crate) fn rejected_count(&self, bucket: Bucket) -> usize {
+        self.rejections(bucket).count()
+    }
+
+    fn rejections(&self, bucket: Bucket) -> impl Iterator<Item = (CheckId, &str)> {
+        self.buckets.get(&bucket).into_iter().flat_map(|held| &held.slots).filter_map(|slot| match &slot.run {
+            Run::Rejected(error) => Some((slot.id, &**error)),
+            Run::Probed { .. } => None,
+        })
     }
 
     /// Holds a manifest instead of what was held. A check whose generation stays keeps its vote.

@@ -140,9 +140,13 @@ impl Hub {
         let version = manifest.version;
         board.adopt(bucket, manifest, now);
         let ack = ack(&board, version);
+        let untold = board.rejected_count(bucket) - ack.rejected.len();
         drop(board);
         for rejected in &ack.rejected {
             tracing::warn!(bucket = bucket.number(), error = rejected.error, "a check cannot be run and votes config error");
+        }
+        if untold > 0 {
+            tracing::warn!(bucket = bucket.number(), checks = untold, "more checks cannot be run and vote config error");
         }
         self.bucket_changed(bucket);
         Ok(ack)

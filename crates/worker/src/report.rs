@@ -12,8 +12,11 @@ use crate::board::Board;
 
 /// Every position's detail is sent within this many rounds.
 pub(crate) const DETAIL_ROUNDS: usize = 16;
-/// Bytes of a message, where control names no other bound.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a round or a delta, also where control names a higher bound: control reads messages of
+/// 256 KiB, and the rest is slack for what is around it.
+pub(crate) const MESSAGE_BYTES_MAX: usize = (256 - 4) * 1024;
+/// Bytes that an entry of a delta takes, at most.
+pub(crate) const CHANGE_BYTES_MAX: usize = 64;
 /// Bytes that a chunk or a window takes beside its bits or entries, at most.
 const OVERHEAD_BYTES: usize = 40;
 
@@ -224,6 +227,22 @@ mod tests {
         assert_eq!(reporter.untold(&board, |_| true, MESSAGE_BYTES_MAX, now)[0].chunks[0].manifest_version, 2);
         assert!(reporter.untold(&board, |bucket| bucket != BUCKET, MESSAGE_BYTES_MAX, now).is_empty());
         assert_eq!(reporter.untold(&board, |_| true, MESSAGE_BYTES_MAX, now).len(), 1, "served again, told again");
+    }
+
+    #[test]
+    fn no_message_of_40_000_checks_is_over_its_bound() {
+        let now = Instant::now();
+        let mut board = board(now);
+        let checks: Vec<Check> = (1..=40_000).map(check).collect();
+        for (bucket, part) in (0..).zip(checks.chunks(100)) {
+            let manifest = Manifest::apply(None, &whole(bucket, 7, part)).expect("whole");
+            board.adopt(Bucket::new(u16::try_from(bucket).expect("small")).expect("below 1024"), manifest, now);
+        }
+        let mut reporter = Reporter::default();
+        let mut rounds = reporter.untold(&board, |_| true, MESSAGE_BYTES_MAX, now);
+        assert!(rounds.len() > 1, "320 KB of detail");
+        rounds.extend(reporter.round(&board, |_| true, MESSAGE_BYTES_MAX, now));
+        assert!(rounds.iter().all(|round| round.encoded_len() <= MESSAGE_BYTES_MAX));
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::board::CHECKS_MAX;
 use crate::hub::Hub;
 use crate::outbox::SessionId;
 use crate::probe::capabilities;
-use crate::report::{MESSAGE_BYTES_MAX, Reporter};
+use crate::report::{CHANGE_BYTES_MAX, MESSAGE_BYTES_MAX, Reporter};
 
 /// From Hello to Welcome.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
@@ -186,7 +186,7 @@ impl<'a> Session<'a> {
             around,
             replica,
             timings,
-            message_bytes_max: or(limits.message_bytes_max, MESSAGE_BYTES_MAX),
+            message_bytes_max: or(limits.message_bytes_max, MESSAGE_BYTES_MAX).min(MESSAGE_BYTES_MAX),
             outbox,
             out,
             queue: VecDeque::new(),
@@ -276,7 +276,8 @@ impl<'a> Session<'a> {
         let (untold, changes, is_waiting) = {
             let mut board = self.around.hub.board();
             let untold = self.reporter.untold(&board, &serves, self.message_bytes_max, now);
-            let changes = board.changes(self.outbox, &serves, self.budget.available(now), now);
+            let count = self.budget.available(now).min((self.message_bytes_max / CHANGE_BYTES_MAX).max(1));
+            let changes = board.changes(self.outbox, &serves, count, now);
             (untold, changes, board.outboxes.is_waiting(self.outbox))
         };
         if !untold.is_empty() || !changes.is_empty() {

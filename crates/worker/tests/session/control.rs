@@ -21,6 +21,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
+/// Bytes of a message that control reads.
+pub(crate) const MESSAGE_IN_MAX: usize = 256 * 1024;
 /// For anything that has to come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -87,7 +89,7 @@ impl Control {
         if let Some(tls) = tls {
             server = server.tls_config(tls).expect("a certificate and its key");
         }
-        let router = server.add_service(WorkerGatewayServer::new(Gateway(sender)));
+        let router = server.add_service(WorkerGatewayServer::new(Gateway(sender)).max_decoding_message_size(MESSAGE_IN_MAX));
         let dialled = Arc::new(AtomicUsize::new(0));
         let count = dialled.clone();
         let mut serving = JoinSet::new();

@@ -3,10 +3,12 @@
 use quorate_core::bucket::Bucket;
 use quorate_core::check::{Check, Probe};
 use quorate_core::failure::FailureReason;
+use quorate_core::ids::CheckId;
 use quorate_core::vote::VoteState;
+use quorate_proto::convert::WINDOW_ENTRY_BYTES;
 use quorate_proto::v1::control_message::Body as Say;
 use quorate_proto::v1::worker_message::Body as Heard;
-use quorate_proto::v1::{ManifestDelta, ManifestDrop, RoundAck, Throttle, Welcome};
+use quorate_proto::v1::{Limits, ManifestDelta, ManifestDrop, RoundAck, Throttle, Welcome};
 use quorate_worker::WorkerStatus;
 
 use crate::control::{Control, welcome};
@@ -89,6 +91,44 @@ async fn regular_rounds_go_on_while_every_configuration_is_told_in_full_and_ackn
             version += 1;
             peer.says(manifest(churning, version, &[check(2, origin.address)])).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_worker_of_40_000_checks_says_nothing_that_control_cannot_read() {
+    let mut control = Control::start().await;
+    let _worker = Worker::start(config(control.url()));
+    let mut peer = control.accepts().await;
+    peer.hears_hello().await;
+    let limits = Limits { message_bytes_max: 4 << 20, ..welcome(1).limits.expect("they are named") };
+    let generous = Welcome { limits: Some(limits), ..welcome(1) };
+    peer.says(Say::Welcome(generous.clone())).await;
+    let unprobed = "192.0.2.1:1".parse().expect("an address");
+    for bucket in 0..4_u16 {
+        let checks: Vec<Check> = (0..10_000_u16)
+            .map(|number| {
+                let mut id = [0; 16];
+                id[..4].copy_from_slice(&[bucket.to_be_bytes(), number.to_be_bytes()].concat());
+                Check { id: CheckId::from_bytes(id), probe: Probe::IcmpPing, ..check(1, unprobed) }
+            })
+            .collect();
+        peer.says(manifest(Bucket::new(bucket).expect("below 1024"), 1, &checks)).await;
+        assert_eq!(peer.hears_ack().await.rejected.len(), 100, "the first ones");
+    }
+    drop(peer);
+
+    // A new session tells everything first; then regular rounds go on.
+    let mut peer = control.accepts().await;
+    assert_eq!(peer.hears_hello().await.held.len(), 4);
+    peer.says(Say::Welcome(generous)).await;
+    let is_regular = |body: &Heard| matches!(body, Heard::Round(round) if round.chunks.len() == 4).then_some(());
+    let mut told = 0;
+    while told < 40_000 {
+        let round = peer.hears_round().await;
+        told += round.detail.iter().map(|window| window.entries.len() / WINDOW_ENTRY_BYTES).sum::<usize>();
+    }
+    for _ in 0..3 {
+        peer.hears_that("a regular round", is_regular).await;
     }
 }
 
