@@ -58,6 +58,8 @@ struct Slot {
     voter: Voter,
     /// What stands behind the vote; its state is the voter's.
     detail: Detail,
+    /// Since when it is asked for what it is: a probe that started earlier says nothing of it.
+    joined: Instant,
     /// When a probe last ended.
     finished: Option<Instant>,
 }
@@ -163,13 +165,15 @@ impl Board {
         self.jobs.take_due(now, room)
     }
 
-    /// A probe has ended: folds its outcome into the vote of every check that it served. Whether a
-    /// vote, its reason or its response code changed.
-    pub(crate) fn finished(&mut self, key: JobKey, outcome: &Outcome, now: Instant) -> bool {
+    /// A probe that began at `started` has ended: folds its outcome into the vote of every check that
+    /// it served; one that came later gets a run of its own soon. Whether a vote, its reason or its
+    /// response code changed.
+    pub(crate) fn finished(&mut self, key: JobKey, outcome: &Outcome, started: Instant, now: Instant) -> bool {
         let members: Vec<Member> = self.jobs.members(key).collect();
         let mut changed = false;
         for member in members {
             if let Some(slot) = self.buckets.get_mut(&member.bucket).and_then(|held| held.find(member.check)).map(|(_, slot)| slot)
+                && slot.joined <= started
                 && slot.observe(outcome, now)
             {
                 self.outboxes.put(member.bucket, member.check);
@@ -229,6 +233,7 @@ impl Board {
             run: Run::Rejected(Box::default()),
             voter: Voter::default(),
             detail: Detail::default(),
+            joined: now,
             finished: None,
         };
         if let Some(before) = before.filter(|before| before.config_gen == config_gen) {
@@ -360,11 +365,32 @@ pub(crate) mod tests {
         let check = check(80);
         hold(&mut board, 1, std::slice::from_ref(&check), now);
         assert_eq!(states(&board, now), [VoteState::Unknown]);
-        assert!(board.finished(JobKey::of(&check), &outcome(Finding::Passed), now));
+        assert!(board.finished(JobKey::of(&check), &outcome(Finding::Passed), now, now));
         assert_eq!(states(&board, now + check.stale_after()), [VoteState::Up]);
         let late = now + check.stale_after() + Duration::from_millis(1);
         assert_eq!(states(&board, late), [VoteState::Unknown]);
-        assert!(board.finished(JobKey::of(&check), &outcome(Finding::Passed), late), "back is a change");
+        assert!(board.finished(JobKey::of(&check), &outcome(Finding::Passed), late, late), "back is a change");
+    }
+
+    #[test]
+    fn a_probe_of_an_old_generation_says_nothing_under_the_new_one() {
+        let now = Instant::now();
+        let mut board = board(now);
+        let old = check(80);
+        let key = JobKey::of(&old);
+        hold(&mut board, 1, std::slice::from_ref(&old), now);
+        let started = now + Duration::from_secs(1);
+        assert_eq!(board.take_due(started, 9).len(), 1);
+        let changed = started + Duration::from_millis(5);
+        let new = Check { config_gen: 2, consecutive_down: 3, ..old };
+        assert_eq!(JobKey::of(&new), key, "one probe serves both");
+        hold(&mut board, 2, std::slice::from_ref(&new), changed);
+        let ended = changed + Duration::from_millis(5);
+        assert!(!board.finished(key, &outcome(DOWN), started, ended));
+        assert_eq!(states(&board, ended), [VoteState::Unknown]);
+        let soon = ended + Duration::from_millis(50);
+        assert_eq!(board.take_due(soon, 9).len(), 1, "a run of its own, not an interval later");
+        assert!(board.finished(key, &outcome(Finding::Passed), soon, soon));
     }
 
     #[test]
@@ -378,7 +404,7 @@ pub(crate) mod tests {
         let told: Vec<Vec<VoteState>> = [Finding::Passed, DOWN, DOWN, DOWN]
             .into_iter()
             .map(|finding| {
-                board.finished(key, &outcome(finding), now);
+                board.finished(key, &outcome(finding), now, now);
                 states(&board, now)
             })
             .collect();
@@ -394,16 +420,16 @@ pub(crate) mod tests {
         hold(&mut board, 1, std::slice::from_ref(&check), now);
         let key = JobKey::of(&check);
         let detail = |board: &Board| board.window(BUCKET, 0, 9, now).expect("held").details[0];
-        board.finished(key, &outcome(Finding::Passed), now);
-        assert!(!board.finished(key, &outcome(DOWN), now), "one failure of two changes nothing");
+        board.finished(key, &outcome(Finding::Passed), now, now);
+        assert!(!board.finished(key, &outcome(DOWN), now, now), "one failure of two changes nothing");
         assert_eq!((detail(&board).state, detail(&board).reason), (VoteState::Up, None));
-        assert!(board.finished(key, &outcome(DOWN), now));
+        assert!(board.finished(key, &outcome(DOWN), now, now));
         assert_eq!((detail(&board).state, detail(&board).reason), (VoteState::Down, Some(FailureReason::TcpConnectionFailed)));
         let other = outcome(Finding::Failed(FailureReason::ResponseCodeMismatch));
-        assert!(board.finished(key, &other, now), "another reason is told");
-        assert!(!board.finished(key, &other, now));
+        assert!(board.finished(key, &other, now, now), "another reason is told");
+        assert!(!board.finished(key, &other, now, now));
         assert_eq!(detail(&board).response_code, Some(503));
-        board.finished(key, &outcome(Finding::Abstained(FailureReason::OtherFailure)), now);
+        board.finished(key, &outcome(Finding::Abstained(FailureReason::OtherFailure)), now, now);
         assert_eq!((detail(&board).state, detail(&board).reason), (VoteState::Unknown, Some(FailureReason::OtherFailure)));
     }
 
@@ -414,13 +440,13 @@ pub(crate) mod tests {
         let (one, two) = (check(80), check(81));
         hold(&mut board, 1, &[one.clone(), two.clone()], now);
         for check in [&one, &two] {
-            board.finished(JobKey::of(check), &outcome(Finding::Passed), now);
+            board.finished(JobKey::of(check), &outcome(Finding::Passed), now, now);
         }
         let changed = Check { config_gen: 2, port: 8080, ..one.clone() };
         hold(&mut board, 2, &[changed.clone(), two.clone()], now);
         assert_eq!(states(&board, now), [VoteState::Unknown, VoteState::Up]);
-        assert!(!board.finished(JobKey::of(&one), &outcome(DOWN), now), "a probe of the old generation says nothing of the new");
-        assert!(board.finished(JobKey::of(&changed), &outcome(DOWN), now));
+        assert!(!board.finished(JobKey::of(&one), &outcome(DOWN), now, now), "a probe of the old generation says nothing of the new");
+        assert!(board.finished(JobKey::of(&changed), &outcome(DOWN), now, now));
         assert_eq!(states(&board, now), [VoteState::Down, VoteState::Up]);
         assert_eq!(board.checks(), 2);
         assert!(board.drop_bucket(BUCKET) && !board.drop_bucket(BUCKET));
@@ -452,15 +478,15 @@ pub(crate) mod tests {
         hold(&mut board, 4, &[one.clone(), two.clone()], now);
         let session = board.outboxes.open();
         for finding in [Finding::Passed, DOWN] {
-            board.finished(JobKey::of(&one), &outcome(finding), now);
+            board.finished(JobKey::of(&one), &outcome(finding), now, now);
         }
-        board.finished(JobKey::of(&two), &outcome(Finding::Passed), now);
+        board.finished(JobKey::of(&two), &outcome(Finding::Passed), now, now);
         let first = board.changes(session, |_| true, 1, now);
         assert_eq!((first.len(), first[0].manifest_version, first[0].position, first[0].detail.state), (1, 4, 0, VoteState::Down));
         let second = board.changes(session, |_| true, 9, now);
         assert_eq!((second.len(), second[0].position), (1, 1));
         assert!(board.changes(session, |_| true, 9, now).is_empty());
-        board.finished(JobKey::of(&two), &outcome(DOWN), now);
+        board.finished(JobKey::of(&two), &outcome(DOWN), now, now);
         assert!(board.changes(session, |_| false, 9, now).is_empty(), "not this replica's bucket");
         assert!(!board.outboxes.is_waiting(session));
     }

@@ -15,6 +15,7 @@ use crate::probe::{Finding, Outcome, Prober};
 struct Done {
     key: JobKey,
     kind: &'static str,
+    started: Instant,
     outcome: Outcome,
 }
 
@@ -50,13 +51,17 @@ pub(crate) async fn run<P: Prober>(hub: &Hub, prober: Arc<P>, in_flight_max: usi
 }
 
 fn start<P: Prober>(hub: &Hub, prober: &Arc<P>, running: &mut JoinSet<Done>, in_flight_max: usize) {
-    let due = hub.board().take_due(Instant::now(), in_flight_max - running.len());
+    // The clock is read while the board is held: what is held then is what these probes are for.
+    let due = {
+        let mut board = hub.board();
+        board.take_due(Instant::now(), in_flight_max - running.len())
+    };
     for start in due {
         histogram!("quorate_worker_probe_lateness_seconds").record(start.late.as_secs_f64());
         let prober = prober.clone();
         running.spawn(async move {
             let outcome = prober.probe(&start.target).await;
-            Done { key: start.key, kind: start.target.kind(), outcome }
+            Done { key: start.key, kind: start.target.kind(), started: start.started, outcome }
         });
     }
 }
@@ -65,8 +70,8 @@ fn finish(hub: &Hub, all: &[Done]) {
     let now = Instant::now();
     let mut board = hub.board();
     let mut changed = false;
-    for Done { key, kind, outcome } in all {
-        changed |= board.finished(*key, outcome, now);
+    for Done { key, kind, started, outcome } in all {
+        changed |= board.finished(*key, outcome, *started, now);
         let result = match outcome.finding {
             Finding::Passed => "passed",
             Finding::Failed(reason) => reason.code(),

@@ -113,8 +113,9 @@ impl Hub {
 
     /// Takes a manifest or a difference, and says what to answer.
     pub(crate) fn take_manifest(&self, bucket: Bucket, delta: &ManifestDelta, from: From) -> Result<ManifestAck, Refused> {
-        let now = Instant::now();
         let mut board = self.board();
+        // Read while the board is held: no probe that has started before is of this manifest.
+        let now = Instant::now();
         let held = board.manifest(bucket);
         let ack = |board: &Board, version: u64| ManifestAck {
             bucket: bucket.number().into(),

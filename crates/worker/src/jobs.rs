@@ -50,6 +50,7 @@ struct Job {
 pub(crate) struct Start {
     pub(crate) key: JobKey,
     pub(crate) target: Arc<Target>,
+    pub(crate) started: Instant,
     /// How much after its time.
     pub(crate) late: Duration,
 }
@@ -106,8 +107,9 @@ impl Jobs {
 
     pub(crate) fn take_due(&mut self, now: Instant, room: usize) -> Vec<Start> {
         let by_key = &self.by_key;
-        let start =
-            |due: crate::schedule::Due<JobKey>| Some(Start { key: due.key, target: by_key.get(&due.key)?.target.clone(), late: due.late });
+        let start = |due: crate::schedule::Due<JobKey>| {
+            Some(Start { key: due.key, target: by_key.get(&due.key)?.target.clone(), started: now, late: due.late })
+        };
         self.schedule.take_due(now, room).into_iter().filter_map(start).collect()
     }
 

@@ -168,7 +168,7 @@ mod tests {
         let now = Instant::now();
         let (mut board, checks) = thousand(now);
         for check in &checks {
-            board.finished(JobKey::of(check), &outcome(finding), now);
+            board.finished(JobKey::of(check), &outcome(finding), now, now);
         }
         let mut rounds = Reporter::default().round(&board, |_| true, MESSAGE_BYTES_MAX, now);
         assert_eq!(rounds.len(), 1);
