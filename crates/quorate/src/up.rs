@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::lock::Lock;
 use self::postgres::Postgres;
-use self::progress::tell;
+use self::progress::{during, tell};
 use self::site::Site;
 use crate::admin::database_url_file;
 use crate::assemble::Listeners;
@@ -81,11 +81,12 @@ async fn everything(config: &Config, arguments: Arguments, data_dir: &Path, list
     };
     let url_file = database_url_file(data_dir);
     write_private(&url_file, &postgres.service_url)?;
-    let ended = match Site::prepare(config, data_dir, &postgres.service_url, arguments.empty).await {
+    let prepared = Site::prepare(config, data_dir, &postgres.service_url, arguments.empty);
+    let ended = match during("preparing what runs on it", prepared).await {
         Ok(site) => site.run(listeners, stop).await,
         Err(failure) => Err(failure),
     };
-    let stopped = postgres.stop().await;
+    let stopped = during("stopping Postgres", postgres.stop()).await;
     // Admin commands shall say that nothing runs, not that something refuses.
     fs::remove_file(&url_file).with_context(|| format!("cannot remove {}", url_file.display()))?;
     ended.and(stopped)

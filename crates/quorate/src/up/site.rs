@@ -123,14 +123,17 @@ impl<'a> Site<'a> {
             Err(failure) => Err(failure),
         };
         around.cancel();
-        while let Some(task) = tasks.join_next().await {
-            match task {
-                Ok(Ok(())) => {}
-                Ok(Err(failure)) => tracing::error!(error = %failure, "a part did not end well"),
-                Err(panic) => tracing::error!(error = %panic, "a part did not end well"),
+        let all_end = async {
+            while let Some(task) = tasks.join_next().await {
+                match task {
+                    Ok(Ok(())) => {}
+                    Ok(Err(failure)) => tracing::error!(error = %failure, "a part did not end well"),
+                    Err(panic) => tracing::error!(error = %panic, "a part did not end well"),
+                }
             }
-        }
-        plane.stop().await;
+            plane.stop().await;
+        };
+        during("stopping workers and control plane", all_end).await;
         ended
     }
 
