@@ -33,33 +33,45 @@ pub enum Observation {
 /// A worker's vote on one check under one configuration, with the run of contrary results so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Voter {
-    state: VoteState,
-    /// Results in a row that contradict `state`; always below the threshold.
+    /// What was decided last; unknown before the first result.
+    decided: VoteState,
+    /// Results in a row that contradict `decided`; always below the threshold.
     streak: u8,
+    /// The last probe said nothing.
+    abstains: bool,
 }
 
 impl Voter {
+    /// The vote as it is told: unknown while the last probe said nothing.
     pub const fn state(self) -> VoteState {
-        self.state
+        if self.abstains { VoteState::Unknown } else { self.decided }
     }
 
     /// Folds one finished probe in. The Nth result in a row against the vote flips it; the first
-    /// result under a new configuration votes at once; an abstention keeps the streak out of it:
-    /// it makes the vote unknown, and the next result votes at once.
+    /// result under a new configuration votes at once. An abstention makes the vote unknown until
+    /// the next result and counts neither way: what was decided stands, and so does the run against
+    /// it, so an abstention in between spares nobody a single one of the N.
+    ///
+    /// A vote whose probes stopped for too long is for the caller to forget: a default voter votes
+    /// at once.
     #[must_use]
     pub fn observe(self, observation: Observation, thresholds: Thresholds) -> Self {
         let (says, needed) = match observation {
             Observation::Passed => (VoteState::Up, thresholds.up),
             Observation::Failed => (VoteState::Down, thresholds.down),
-            Observation::Abstained => return Self { state: VoteState::Unknown, streak: 0 },
-            Observation::ConfigError => return Self { state: VoteState::ConfigError, streak: 0 },
+            Observation::Abstained => return Self { abstains: true, ..self },
+            Observation::ConfigError => return Self::decided(VoteState::ConfigError),
         };
-        if self.state == says {
-            return Self { streak: 0, ..self };
+        if self.decided == says {
+            return Self::decided(says);
         }
         let streak = self.streak.saturating_add(1);
-        let decided = matches!(self.state, VoteState::Up | VoteState::Down);
-        if !decided || streak >= needed.get() { Self { state: says, streak: 0 } } else { Self { streak, ..self } }
+        let is_decided = matches!(self.decided, VoteState::Up | VoteState::Down);
+        if !is_decided || streak >= needed.get() { Self::decided(says) } else { Self { streak, abstains: false, ..self } }
+    }
+
+    const fn decided(decided: VoteState) -> Self {
+        Self { decided, streak: 0, abstains: false }
     }
 }
 
@@ -119,8 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn an_abstention_is_no_vote_and_the_next_result_votes_at_once() {
-        check(3, 3, ".?x", "U?D");
+    fn an_abstention_is_no_vote_and_spares_nobody_a_result() {
+        check(3, 3, ".?x", "U?U");
+        check(3, 3, ".?xxx", "U?UUD");
+        check(3, 3, ".x?xx", "UU?UD");
+        check(3, 3, ".xx?.xx", "UUU?UUU");
+        check(3, 3, "x??..?.", "D??DD?U");
+        check(3, 3, "?x", "?D");
+    }
+
+    #[test]
+    fn after_a_config_error_the_first_result_votes_at_once() {
         check(3, 3, "x!.", "D!U");
+        check(3, 3, "!?.", "!?U");
     }
 }

@@ -56,8 +56,10 @@ struct Slot {
     config_gen: u64,
     run: Run,
     voter: Voter,
-    /// What stands behind the vote; its state is the voter's.
+    /// What stands behind what the voter decided; the state is the voter's.
     detail: Detail,
+    /// What stands behind an abstention.
+    abstention: Detail,
     /// Since when it is asked for what it is: a probe that started earlier says nothing of it.
     joined: Instant,
     /// When a probe last ended.
@@ -233,11 +235,13 @@ impl Board {
             run: Run::Rejected(Box::default()),
             voter: Voter::default(),
             detail: Detail::default(),
+            abstention: Detail::default(),
             joined: now,
             finished: None,
         };
         if let Some(before) = before.filter(|before| before.config_gen == config_gen) {
-            (slot.voter, slot.detail, slot.finished) = (before.voter, before.detail, before.finished);
+            (slot.voter, slot.detail, slot.abstention) = (before.voter, before.detail, before.abstention);
+            slot.finished = before.finished;
         }
         let runnable = Check::try_from(&spec).map_err(|error| error.to_string()).and_then(|check| {
             let target = Target::new(&check).map_err(|error| error.to_string())?;
@@ -286,6 +290,10 @@ impl Slot {
         let Run::Probed { thresholds, .. } = self.run else { return false };
         let before = self.told(now);
         let observation = outcome.finding.observation();
+        if self.is_stale(now) {
+            // What was seen so long ago decides nothing: as under a new configuration.
+            (self.voter, self.detail) = Default::default();
+        }
         self.voter = self.voter.observe(observation, thresholds);
         self.finished = Some(now);
         let agrees = match (self.voter.state(), observation) {
@@ -294,7 +302,8 @@ impl Slot {
             (VoteState::Up | VoteState::Down | VoteState::ConfigError, _) => false,
         };
         if agrees {
-            self.detail = Detail {
+            let told = if self.voter.state() == VoteState::Unknown { &mut self.abstention } else { &mut self.detail };
+            *told = Detail {
                 state: VoteState::Unknown,
                 reason: outcome.finding.reason(),
                 response_code: outcome.response_code,
@@ -307,11 +316,20 @@ impl Slot {
 
     /// The vote as it stands at `now`: unknown where the last probe ended too long ago.
     fn told(&self, now: Instant) -> Detail {
-        let is_stale = match (&self.run, self.finished) {
+        let state = self.voter.state();
+        match state {
+            _ if self.is_stale(now) => Detail::default(),
+            VoteState::Unknown => self.abstention,
+            VoteState::Up | VoteState::Down | VoteState::ConfigError => Detail { state, ..self.detail },
+        }
+    }
+
+    /// Whether the last probe ended too long ago to vote.
+    fn is_stale(&self, now: Instant) -> bool {
+        match (&self.run, self.finished) {
             (Run::Probed { stale_after, .. }, Some(finished)) => now.saturating_duration_since(finished) > *stale_after,
             (Run::Probed { .. } | Run::Rejected(_), _) => false,
-        };
-        if is_stale { Detail::default() } else { Detail { state: self.voter.state(), ..self.detail } }
+        }
     }
 }
 
@@ -370,6 +388,38 @@ pub(crate) mod tests {
         let late = now + check.stale_after() + Duration::from_millis(1);
         assert_eq!(states(&board, late), [VoteState::Unknown]);
         assert!(board.finished(JobKey::of(&check), &outcome(Finding::Passed), late, late), "back is a change");
+    }
+
+    #[test]
+    fn after_probes_stopped_the_next_result_votes_at_once() {
+        let now = Instant::now();
+        let mut board = board(now);
+        let check = Check { consecutive_down: 3, ..check(80) };
+        hold(&mut board, 1, std::slice::from_ref(&check), now);
+        board.finished(JobKey::of(&check), &outcome(Finding::Passed), now, now);
+        let late = now + check.stale_after() + Duration::from_millis(1);
+        assert!(board.finished(JobKey::of(&check), &outcome(DOWN), late, late));
+        assert_eq!(states(&board, late), [VoteState::Down]);
+    }
+
+    #[test]
+    fn an_abstention_hides_the_vote_and_its_reason_and_spares_no_failure() {
+        let now = Instant::now();
+        let mut board = board(now);
+        let check = Check { consecutive_down: 3, ..check(80) };
+        hold(&mut board, 1, std::slice::from_ref(&check), now);
+        let silent = Finding::Abstained(FailureReason::OtherFailure);
+        let told: Vec<(VoteState, Option<FailureReason>)> = [Finding::Passed, silent, DOWN, DOWN, DOWN]
+            .into_iter()
+            .map(|finding| {
+                board.finished(JobKey::of(&check), &outcome(finding), now, now);
+                let detail = board.window(BUCKET, 0, 1, now).expect("held").details[0];
+                (detail.state, detail.reason)
+            })
+            .collect();
+        let up = (VoteState::Up, None);
+        let down = (VoteState::Down, Some(FailureReason::TcpConnectionFailed));
+        assert_eq!(told, [up, (VoteState::Unknown, silent.reason()), up, up, down]);
     }
 
     #[test]
