@@ -224,6 +224,14 @@ impl Slot {
         Some(manifest)
     }
 
+    /// Everything that a PoP said is missing until it says it again. The order of its messages stays.
+    pub(crate) fn forget_votes(&mut self, pop: PopNo) {
+        if let Some(held) = self.pops.get_mut(&pop) {
+            held.votes.fill(None);
+            self.behind.iter_mut().for_each(|behind| behind.changed = true);
+        }
+    }
+
     /// What a tick published is what the next one builds on.
     pub(crate) fn published(&mut self, tick: &Tick) {
         let Some(plan) = &mut self.plan else { return };

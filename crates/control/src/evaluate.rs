@@ -12,7 +12,7 @@ use quorate_core::vote::Verdict;
 use quorate_store::verdicts::{CommitError, Committed, Tick, VerdictStore};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::bucket::Slot;
 use crate::decide::{Decision, View, decide};
@@ -72,12 +72,22 @@ struct Outcome {
     result: Result<Committed, CommitError>,
 }
 
+/// Every owned bucket is looked at so often in a round, whether or not anybody asked: a lost wake-up
+/// costs latency, not truth.
+const SWEEPS_PER_ROUND: u32 = 4;
+/// Buckets that one step of a sweep asks for, and the steps of a sweep: so few that no step looks like overload.
+const SWEPT_AT_ONCE: u16 = 64;
+const SWEEP_STEPS: u32 = (BUCKETS / SWEPT_AT_ONCE) as u32;
+
 /// Decides until the stop.
 pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>) {
     let stop = shared.tasks.stop().clone();
     let mut queue = shared.queue.receiver.lock().await;
     let mut commits: JoinSet<Outcome> = JoinSet::new();
     let mut later: BinaryHeap<Reverse<(Instant, Bucket)>> = BinaryHeap::new();
+    let mut sweep = tokio::time::interval(ms(shared.timings.round_ms) / SWEEPS_PER_ROUND / SWEEP_STEPS);
+    let mut swept = Bucket::all().cycle();
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let free = commits.len() < COMMITS_MAX;
         let due = later.peek().map(|Reverse((due, _))| *due);
@@ -96,7 +106,20 @@ pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>)
                 bucket
             })
             }
-            Some(bucket) = queue.recv(), if free => Some(bucket),
+            Some(bucket) = queue.recv(), if free => {
+                // Here only: whoever comes by its time may wait in the queue as well.
+                shared.board.lock(bucket).queued = false;
+                Some(bucket)
+            }
+            _ = sweep.tick(), if shared.queue.len() < RELIEVED_BELOW => {
+                for bucket in swept.by_ref().take(SWEPT_AT_ONCE.into()) {
+                    let mut slot = shared.board.lock(bucket);
+                    if slot.deciding().is_some() {
+                        shared.queue.push(bucket, &mut slot);
+                    }
+                }
+                None
+            }
         };
         if let Some(bucket) = next {
             match consider(&shared, bucket) {
@@ -127,7 +150,6 @@ enum Next {
 
 fn consider<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, bucket: Bucket) -> Next {
     let mut slot = shared.board.lock(bucket);
-    slot.queued = false;
     // Whatever ends that state asks for another decision.
     let Some(epoch) = slot.deciding() else { return Next::Nothing };
     let now = Instant::now();

@@ -23,6 +23,8 @@ use crate::tasks::Tasks;
 
 /// Bytes of a message from a worker.
 pub(crate) const MESSAGE_IN_MAX: usize = 256 * 1024;
+/// Bytes of a message that are told to nobody as usable.
+pub(crate) const MESSAGE_SLACK: usize = 16 * 1024;
 /// Bytes of a message to a worker.
 pub(crate) const MESSAGE_OUT_MAX: usize = 4 * 1024 * 1024;
 /// Messages to one worker that wait for it.

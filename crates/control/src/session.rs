@@ -124,6 +124,12 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
                     Ok(Ok(None)) => return Ok(()),
                     Ok(Ok(Some(message))) => {
                         silent_at = Instant::now() + lease;
+                        // What it said before it fell silent does not count again because it speaks again.
+                        if self.ticket.is_silent() {
+                            for bucket in Bucket::all() {
+                                self.shared.board.lock(bucket).forget_votes(self.ticket.pop());
+                            }
+                        }
                         self.ticket.heard(self.manifests.checks());
                         if self.hear(message).await? {
                             return Ok(());
@@ -167,10 +173,15 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
         let stamp = Stamp { epoch: self.ticket.epoch(), seq: round.seq };
         let now_ms = self.shared.board.uptime_ms();
         metrics::counter!("quorate_rounds_total").increment(1);
+        // Decided once the details are in too, so that an event tells them.
+        let mut changed = Vec::new();
         for chunk in round.chunks {
             let taken = match Chunk::try_from(chunk) {
                 Ok(chunk) => {
-                    let taken = self.take(chunk.bucket, |slot, pop| slot.take_chunk(pop, stamp, &chunk, now_ms));
+                    let taken = self.give(chunk.bucket, |slot, pop| slot.take_chunk(pop, stamp, &chunk, now_ms));
+                    if taken.changed() {
+                        changed.push(chunk.bucket);
+                    }
                     if let Some(step) = self.manifests.if_behind(self.shared, self.ticket.pop(), chunk.bucket, chunk.manifest_version) {
                         self.out.send(step).await?;
                     }
@@ -182,7 +193,7 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
         }
         for window in round.detail {
             let taken = match Window::try_from(window) {
-                Ok(window) => match self.take(window.bucket, |slot, pop| slot.take_window(pop, stamp, &window)) {
+                Ok(window) => match self.give(window.bucket, |slot, pop| slot.take_window(pop, stamp, &window)) {
                     // Its chunk has told already what is wrong with the version.
                     Part::Taken(_, Taken::Ahead | Taken::UnknownVersion | Taken::Old) => continue,
                     part => part,
@@ -190,6 +201,9 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
                 Err(malformed) => Part::Unreadable(malformed),
             };
             self.judge(taken, "window").await?;
+        }
+        for bucket in changed {
+            self.shared.queue.push(bucket, &mut self.shared.board.lock(bucket));
         }
         let ack = v1::RoundAck { seq: round.seq, next_round_ms: self.shared.timings.round_ms };
         Ok(self.out.send(ToWorker::RoundAck(ack)).await?)
@@ -219,12 +233,16 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
 
     /// Gives one bucket's part of a message to its slot, and asks for a decision where it may change something.
     fn take(&self, bucket: Bucket, give: impl FnOnce(&mut crate::bucket::Slot, quorate_core::pop::PopNo) -> Taken) -> Part {
-        let mut slot = self.shared.board.lock(bucket);
-        let taken = give(&mut slot, self.ticket.pop());
-        if taken == (Taken::Kept { changed: true }) {
-            self.shared.queue.push(bucket, &mut slot);
+        let part = self.give(bucket, give);
+        if part.changed() {
+            self.shared.queue.push(bucket, &mut self.shared.board.lock(bucket));
         }
-        Part::Taken(bucket, taken)
+        part
+    }
+
+    /// Gives one bucket's part of a message to its slot.
+    fn give(&self, bucket: Bucket, give: impl FnOnce(&mut crate::bucket::Slot, quorate_core::pop::PopNo) -> Taken) -> Part {
+        Part::Taken(bucket, give(&mut self.shared.board.lock(bucket), self.ticket.pop()))
     }
 
     async fn judge(&mut self, part: Part, what: &'static str) -> Result<(), Ended> {
@@ -303,4 +321,11 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
 enum Part {
     Taken(Bucket, Taken),
     Unreadable(Malformed),
+}
+
+impl Part {
+    /// Some vote is another one now.
+    fn changed(&self) -> bool {
+        matches!(self, Self::Taken(_, Taken::Kept { changed: true }))
+    }
 }

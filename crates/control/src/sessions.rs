@@ -50,6 +50,8 @@ struct Entry {
     /// When the worker was last heard, on whatever stream.
     heard: Instant,
     admitted: Instant,
+    /// Its votes were not missing when it introduced itself, or it has spoken since.
+    counts: bool,
     /// Said goodbye: silent and dead at once.
     left: bool,
     checks: u32,
@@ -111,11 +113,13 @@ impl Sessions {
                 stream.end.send_replace(Some(if same_process { End::Reopened } else { End::Fenced }));
             }
         }
+        let goes_on = |held: &Entry| held.introduction.epoch == epoch && held.is_live(self.lease);
+        let counts = register.entries.get(&pop).is_some_and(goes_on);
         register.streams += 1;
         let number = register.streams;
         let (end, ended) = watch::channel(None);
         let now = Instant::now();
-        let entry = Entry { introduction, heard: now, admitted: now, left: false, checks: 0, stream: Some(Stream { number, end }) };
+        let entry = Entry { introduction, heard: now, admitted: now, counts, left: false, checks: 0, stream: Some(Stream { number, end }) };
         register.entries.insert(pop, entry);
         Admission::Admitted(Ticket { sessions: Arc::clone(self), pop, epoch, number, ended })
     }
@@ -180,7 +184,7 @@ impl Sessions {
 
 impl Entry {
     fn is_live(&self, lease: Duration) -> bool {
-        !self.left && self.heard.elapsed() < lease
+        self.counts && !self.left && self.heard.elapsed() < lease
     }
 
     fn end(&mut self, why: End) {
@@ -201,6 +205,14 @@ impl Entry {
 }
 
 impl Ticket {
+    /// Whether the votes of the PoP are missing, by silence or because it has only introduced itself:
+    /// then they are missing until it says them again. `false` if this session was replaced.
+    pub(crate) fn is_silent(&self) -> bool {
+        let mut silent = false;
+        self.with_entry(|entry| silent = !entry.is_live(self.sessions.lease));
+        silent
+    }
+
     pub(crate) const fn pop(&self) -> PopNo {
         self.pop
     }
@@ -209,7 +221,7 @@ impl Ticket {
         self.epoch
     }
 
-    /// The worker was heard: its lease starts again.
+    /// The worker spoke: its votes count, and its lease starts again.
     pub(crate) fn heard(&self, checks: u32) {
         self.with_entry(|entry| {
             entry.heard = Instant::now();

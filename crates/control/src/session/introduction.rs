@@ -12,7 +12,7 @@ use tonic::Streaming;
 
 use super::Ended;
 use super::outbound::Outbound;
-use crate::gateway::MESSAGE_OUT_MAX;
+use crate::gateway::{MESSAGE_IN_MAX, MESSAGE_SLACK};
 use crate::identity::Secret;
 use crate::registry::Registry;
 use crate::sessions::{Admission, Introduction, Ticket};
@@ -75,7 +75,8 @@ fn welcome<S, R>(shared: &Shared<S, R>, min_epoch: u64) -> v1::Welcome {
         timings: Some((&shared.timings).into()),
         limits: Some(v1::Limits {
             delta_entries_per_second: *shared.throttle.borrow(),
-            message_bytes_max: MESSAGE_OUT_MAX.try_into().unwrap_or(u32::MAX),
+            // What this side decodes, less room for the framing of the last part.
+            message_bytes_max: (MESSAGE_IN_MAX - MESSAGE_SLACK).try_into().unwrap_or(u32::MAX),
             checks_max: CHECKS_MAX,
         }),
         replica_id: shared.me.id.as_bytes().to_vec().into(),
