@@ -77,7 +77,7 @@ struct Outcome {
 const SWEEPS_PER_ROUND: u32 = 4;
 /// Buckets that one step of a sweep asks for, and the steps of a sweep: so few that no step looks like overload.
 const SWEPT_AT_ONCE: u16 = 64;
-const SWEEP_STEPS: u32 = (BUCKETS / SWEPT_AT_ONCE) as u32;
+const SWEEP_STEPS: u16 = BUCKETS / SWEPT_AT_ONCE;
 
 /// Decides until the stop.
 pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>) {
@@ -85,8 +85,8 @@ pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>)
     let mut queue = shared.queue.receiver.lock().await;
     let mut commits: JoinSet<Outcome> = JoinSet::new();
     let mut later: BinaryHeap<Reverse<(Instant, Bucket)>> = BinaryHeap::new();
-    let mut sweep = tokio::time::interval(ms(shared.timings.round_ms) / SWEEPS_PER_ROUND / SWEEP_STEPS);
-    let mut swept = Bucket::all().cycle();
+    let mut sweep = tokio::time::interval(ms(shared.timings.round_ms) / (SWEEPS_PER_ROUND * u32::from(SWEEP_STEPS)));
+    let mut swept = (0..BUCKETS).cycle().filter_map(Bucket::new);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let free = commits.len() < COMMITS_MAX;

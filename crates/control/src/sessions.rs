@@ -225,6 +225,7 @@ impl Ticket {
     pub(crate) fn heard(&self, checks: u32) {
         self.with_entry(|entry| {
             entry.heard = Instant::now();
+            entry.counts = true;
             entry.checks = checks;
         });
     }
@@ -293,11 +294,40 @@ mod tests {
         }
     }
 
+    /// Admitted, and it has spoken.
+    fn speaking(sessions: &Arc<Sessions>, epoch: u64, boot: u8) -> Ticket {
+        let ticket = admitted(sessions, epoch, boot);
+        ticket.heard(0);
+        ticket
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_introduction_alone_makes_no_vote_count_again() {
+        let sessions = Arc::new(Sessions::new(LEASE));
+        let first = admitted(&sessions, 10, 1);
+        assert!(first.is_silent() && !sessions.is_live(LHR, 10), "nothing was said yet");
+        first.heard(0);
+        assert!(!first.is_silent() && sessions.is_live(LHR, 10));
+        // It comes back in time: what it said goes on.
+        let second = admitted(&sessions, 10, 1);
+        assert!(!second.is_silent() && sessions.is_live(LHR, 10));
+        tokio::time::advance(LEASE).await;
+        assert!(second.is_silent(), "also without a new introduction");
+        let third = admitted(&sessions, 10, 1);
+        assert!(third.is_silent() && !sessions.is_live(LHR, 10), "it was missing");
+        assert!(!second.is_silent(), "a session that was replaced has nothing to tell of it");
+        third.heard(0);
+        third.goodbye();
+        assert!(admitted(&sessions, 10, 1).is_silent(), "it had left");
+        drop(speaking(&sessions, 10, 1));
+        assert!(admitted(&sessions, 11, 2).is_silent(), "another process");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn of_two_processes_the_higher_epoch_wins_and_the_other_is_told() {
         let sessions = Arc::new(Sessions::new(LEASE));
-        let mut older = admitted(&sessions, 10, 1);
-        let newer = admitted(&sessions, 11, 2);
+        let mut older = speaking(&sessions, 10, 1);
+        let newer = speaking(&sessions, 11, 2);
         assert_eq!(older.ended().await, End::Fenced);
         assert!(!sessions.is_live(LHR, 10), "votes of the older are missing");
         assert!(sessions.is_live(LHR, 11));
@@ -316,7 +346,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reconnect_of_the_same_process_takes_over_its_own_session() {
         let sessions = Arc::new(Sessions::new(LEASE));
-        let mut first = admitted(&sessions, 10, 1);
+        let mut first = speaking(&sessions, 10, 1);
         let second = admitted(&sessions, 10, 1);
         assert_eq!(first.ended().await, End::Reopened);
         drop(first);
@@ -329,7 +359,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn votes_count_for_a_lease_after_the_last_word_and_not_after_a_goodbye() {
         let sessions = Arc::new(Sessions::new(LEASE));
-        let ticket = admitted(&sessions, 10, 1);
+        let ticket = speaking(&sessions, 10, 1);
         tokio::time::advance(Duration::from_secs(34)).await;
         ticket.heard(3);
         tokio::time::advance(Duration::from_secs(34)).await;
@@ -363,7 +393,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_revoked_token_loses_its_session_but_not_one_that_came_after_the_question() {
         let sessions = Arc::new(Sessions::new(LEASE));
-        let mut ticket = admitted(&sessions, 10, 1);
+        let mut ticket = speaking(&sessions, 10, 1);
         sessions.end_unregistered(&[introduction(0, 0).pop], Instant::now() + Duration::from_secs(1));
         sessions.end_unregistered(&[], Instant::now());
         assert!(sessions.is_live(LHR, 10));

@@ -28,7 +28,7 @@ impl Bucket {
         self.0
     }
 
-    pub fn all() -> impl Iterator<Item = Self> + Clone {
+    pub fn all() -> impl Iterator<Item = Self> {
         (0..BUCKETS).map(Self)
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use quorate_core::vote::{Published, Verdict, VoteState};
 
+use crate::worker::{Script, Worker};
 use crate::world::{World, check_id, holds, monitor_id, nine_say_up, pool, until};
 use quorate_core::monitor::MonitorSettings;
 use quorate_core::pool::PoolState;
@@ -73,6 +74,31 @@ async fn missing_votes_change_nothing_and_a_lost_quorum_is_noted_once() {
     .await;
     assert_eq!(world.events().len(), 1);
     assert_eq!(state(&world).await, PoolState::Healthy);
+    control.stop().await;
+}
+
+#[tokio::test]
+async fn a_vote_from_before_an_absence_counts_only_when_it_is_said_again_and_decides_then() {
+    let (world, control, mut workers) = nine_say_up().await;
+    let check = check_id(1, 1);
+    for number in [0, 1, 3] {
+        workers[number].changes(check, VoteState::Down).await;
+    }
+    world.until_votes(check, "DUU DDU UUU").await;
+    workers.remove(0).says_goodbye().await;
+    world.until_votes(check, "DUU .DU UUU").await;
+
+    // The same process comes back: connected, and it has said nothing of the check.
+    let mut back = Worker::dials(control.address(), Script::of(world.pop(1))).await;
+    back.holds_checks(1).await;
+    workers[3].changes(check, VoteState::Down).await;
+    world.until_votes(check, "DDU .DU UUU").await;
+    assert_eq!(world.events().len(), 1);
+
+    // It says the same as before it left: that is the majority now.
+    back.says(|_| VoteState::Down).await;
+    let events = world.until_events(2).await;
+    assert_eq!(events[1].check_id, Some(check));
     control.stop().await;
 }
 
