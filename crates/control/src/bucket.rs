@@ -67,6 +67,8 @@ pub(crate) struct Slot {
     pub(crate) plan: Option<Plan>,
     /// What is published may differ from what the plan says: nothing is decided before it is loaded again.
     pub(crate) stale: bool,
+    /// Its configuration could not be loaded when that was last tried.
+    pub(crate) unloadable: bool,
     pub(crate) pops: HashMap<PopNo, PopVotes>,
     /// In the queue of the evaluator.
     pub(crate) queued: bool,
@@ -119,6 +121,7 @@ impl Slot {
             role: Role::Absent,
             plan: None,
             stale: false,
+            unloadable: false,
             pops: HashMap::new(),
             queued: false,
             seats_checked: false,
@@ -146,6 +149,11 @@ impl Slot {
         self.quorum_turned.clear();
     }
 
+    /// Whether this replica should decide the bucket and cannot, for want of its configuration.
+    pub(crate) const fn is_unserved(&self) -> bool {
+        matches!(self.role, Role::Owner { .. }) && (self.plan.is_none() || self.unloadable)
+    }
+
     /// The epoch under which this replica decides, if it may now.
     pub(crate) const fn deciding(&self) -> Option<u64> {
         match self.role {
@@ -157,7 +165,13 @@ impl Slot {
     /// Puts a plan in force. Votes stay where check, generation and seat are the same.
     pub(crate) fn install(&mut self, plan: Plan) {
         let old = self.plan.take();
+        // A restored database counts again from where it was: its numbers now mean something else.
+        let restored = old.as_ref().is_some_and(|old| !plan.follows(old));
         for (pop, held) in &mut self.pops {
+            if restored {
+                held.votes.clear();
+                held.manifests = Versions::default();
+            }
             let mut votes = vec![None; plan.checks.len()];
             for (index, vote) in votes.iter_mut().enumerate() {
                 let check = &plan.checks[index].check;
@@ -172,6 +186,7 @@ impl Slot {
         self.quorum_turned.retain(|id, _| is_there(id));
         self.plan = Some(plan);
         self.stale = false;
+        self.unloadable = false;
         self.seats_checked = false;
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use quorate_core::bucket::Bucket;
 use quorate_core::ids::ReplicaId;
 use quorate_core::timings::{Timings, ms};
 use quorate_store::Db;
@@ -134,21 +135,29 @@ impl<S: VerdictStore, R: Registry> Control<S, R> {
         self.shared.me.id
     }
 
-    /// Whether it does its work: its heartbeat reaches the database, and it knows who owns the buckets.
+    /// Whether it does its work: its heartbeat reaches the database, it knows who owns the buckets, and it
+    /// has the configuration of those that it owns.
     ///
     /// # Errors
     /// A sentence that says what is missing.
-    pub fn ready(&self) -> Result<(), &'static str> {
+    pub fn ready(&self) -> Result<(), String> {
         let dead_after = ms(self.shared.timings.replica_dead_ms);
         if !self.shared.membership.load().is_current(dead_after) {
-            return Err("the heartbeat does not reach the database");
+            return Err("the heartbeat does not reach the database".to_owned());
         }
-        let map = self.shared.map.borrow();
-        let Some(map) = map.as_deref() else { return Err("who owns the buckets is not known yet") };
-        if quorate_core::bucket::Bucket::all().all(|bucket| map.owner(bucket).is_none()) {
-            return Err("the buckets have no living owner yet");
+        let map = self.shared.map.borrow().clone();
+        let Some(map) = map else { return Err("who owns the buckets is not known yet".to_owned()) };
+        if Bucket::all().all(|bucket| map.owner(bucket).is_none()) {
+            return Err("the buckets have no living owner yet".to_owned());
         }
-        Ok(())
+        let unserved: Vec<u16> = Bucket::all().filter(|bucket| self.shared.board.lock(*bucket).is_unserved()).map(Bucket::number).collect();
+        match unserved.as_slice() {
+            [] => Ok(()),
+            [first, ..] => Err(format!(
+                "{} of the buckets that this replica owns are not served, as bucket {first}: their configuration is not loaded",
+                unserved.len()
+            )),
+        }
     }
 
     /// Waits until a task has panicked, and names it: the process has to stop then, rather than live on by half.

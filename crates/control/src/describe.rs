@@ -8,6 +8,7 @@ pub(crate) fn all() {
     describe_gauge!("quorate_buckets_owned", "Buckets that this replica decides");
     describe_gauge!("quorate_buckets_standby", "Buckets that this replica keeps warm");
     describe_gauge!("quorate_pools_without_quorum", "Pools whose missing votes make a majority impossible, of the buckets owned");
+    describe_gauge!("quorate_pools_unreadable", "Pools left out of the buckets served, because this release cannot read their rows");
     describe_histogram!("quorate_commit_seconds", "From a decision to the answer of the database");
     describe_counter!("quorate_commits_total", "Commits by outcome: committed, refused, fenced, stale, unknown");
     describe_counter!("quorate_verdicts_total", "Verdicts published, by the new verdict");

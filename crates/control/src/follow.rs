@@ -3,6 +3,7 @@
 
 mod load;
 mod roles;
+mod seating;
 
 use std::sync::Arc;
 
@@ -14,16 +15,24 @@ use crate::error::{CallError, bounded, chain};
 use crate::registry::Registry;
 use crate::shared::Shared;
 
+/// What the loop remembers from pass to pass.
+#[derive(Debug, Default)]
+struct Follower {
+    roles: roles::Roles,
+    loading: load::Loading,
+    seating: seating::Seating,
+}
+
 /// Follows until the stop.
 pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>) {
     let mut rhythm = shared.follow.rhythm(shared.tasks.stop(), ms(shared.timings.poll_ms));
-    let (mut roles, mut seating) = (roles::Roles::default(), load::Seating::default());
+    let mut follower = Follower::default();
     let mut failing = false;
     while rhythm.next().await {
         let answer = tokio::select! {
             biased;
             () = shared.tasks.stop().cancelled() => return,
-            answer = pass(&shared, &mut roles, &mut seating) => answer,
+            answer = follower.pass(&shared) => answer,
         };
         match answer {
             Ok(()) => {
@@ -43,14 +52,19 @@ pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>)
     }
 }
 
-async fn pass<S: VerdictStore, R: Registry>(
-    shared: &Shared<S, R>,
-    roles: &mut roles::Roles,
-    seating: &mut load::Seating,
-) -> Result<(), CallError> {
-    registry(shared).await?;
-    let ownerships = roles.pass(shared).await?;
-    load::pass(shared, seating, &ownerships).await
+impl Follower {
+    /// What fails does not keep the rest from being followed.
+    async fn pass<S: VerdictStore, R: Registry>(&mut self, shared: &Shared<S, R>) -> Result<(), CallError> {
+        let registered = registry(shared).await;
+        let ownerships = self.roles.pass(shared).await?;
+        let loaded = self.loading.pass(shared, &ownerships).await;
+        // Only now: votes that come because of the map find their bucket served.
+        self.roles.publish_map(shared, &ownerships);
+        if self.seating.pass(shared).await {
+            shared.follow.poke();
+        }
+        registered.and(loaded)
+    }
 }
 
 /// Who is registered. Who is not (any more) loses its session; where all PoPs vote, the electorate follows.

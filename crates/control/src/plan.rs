@@ -92,6 +92,16 @@ impl Plan {
         plan
     }
 
+    /// Whether this is `old` or what became of it. A lower number, or other content under the same one, is of
+    /// another history: of a database that was restored.
+    pub(crate) fn follows(&self, old: &Self) -> bool {
+        let same = || {
+            let checks = || self.checks.iter().zip(&old.checks).all(|(ours, theirs)| ours.check == theirs.check);
+            self.seats == old.seats && self.checks.len() == old.checks.len() && checks()
+        };
+        self.config_seq > old.config_seq || (self.config_seq == old.config_seq && same())
+    }
+
     /// Who votes, after the seats or the registry changed.
     pub(crate) fn elect(&mut self, registered: &[Pop]) {
         let seats = &self.seats;

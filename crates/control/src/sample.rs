@@ -91,5 +91,5 @@ pub(crate) fn monitor() -> MonitorSettings {
 
 /// A bucket whose seats are empty.
 pub(crate) fn bucket_config(config_seq: u64, pools: Vec<PoolConfig>) -> BucketConfig {
-    BucketConfig { bucket: Bucket::new(7).expect("below 1024"), config_seq, seats: Vec::new(), pools }
+    BucketConfig { bucket: Bucket::new(7).expect("below 1024"), config_seq, seats: Vec::new(), pools, unreadable: Vec::new() }
 }

@@ -157,7 +157,7 @@ impl ControlPlane {
 fn readiness(control: &Arc<Control>) -> Readiness {
     let control = Arc::downgrade(control);
     Arc::new(move || match control.upgrade() {
-        Some(control) => control.ready().map_err(str::to_owned),
+        Some(control) => control.ready(),
         None => Err("the control plane stops".to_owned()),
     })
 }

@@ -45,6 +45,20 @@ pub enum Error {
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
 
+impl Error {
+    /// Whether any other question would have failed as well: the database is away, or refuses everybody.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            // 08: the connection; 53: no resources left; 57P: the server stops or starts.
+            Self::Database(sqlx::Error::Database(answer)) => {
+                answer.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
+            }
+            Self::Database(problem) => !matches!(problem, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
+            _ => false,
+        }
+    }
+}
+
 /// Gives the violation of a named constraint its meaning; everything else stays as it is.
 pub(crate) fn on_constraint(problem: sqlx::Error, constraint: &str, meaning: impl FnOnce() -> Error) -> Error {
     match &problem {

@@ -25,7 +25,7 @@ use quorate_core::vote::{Published, Verdict};
 
 use crate::error::Error;
 
-pub use memory::{Fault, MemoryVerdicts, RecordedEvent};
+pub use memory::{Backup, Fault, MemoryVerdicts, RecordedEvent};
 pub use pg::PgVerdicts;
 
 /// A replica as it tells of itself.
@@ -64,6 +64,15 @@ pub struct BucketConfig {
     /// Who sits where; regions never seated are absent.
     pub seats: Vec<(Region, Vec<PopNo>)>,
     pub pools: Vec<PoolConfig>,
+    /// Pools whose rows cannot be read by this release; the others of the bucket do not suffer for them.
+    pub unreadable: Vec<UnreadablePool>,
+}
+
+/// A pool left out of its bucket, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadablePool {
+    pub pool_id: PoolId,
+    pub problem: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -192,7 +201,7 @@ pub trait VerdictStore: Send + Sync + 'static {
     /// The registered PoPs.
     fn registered_pops(&self) -> impl Future<Output = Result<Vec<Pop>, Error>> + Send;
 
-    /// Loads buckets, each as of one snapshot.
+    /// Loads buckets, each as of one snapshot. A pool that cannot be read is named, and left out.
     fn load(&self, buckets: &[Bucket]) -> impl Future<Output = Result<Vec<BucketConfig>, Error>> + Send;
 
     /// Writes who sits where in a bucket of mine and bumps its `config_seq`; answers the new one.

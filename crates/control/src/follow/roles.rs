@@ -45,7 +45,6 @@ impl Roles {
             self.hand_over(shared, &membership, &mut ownerships).await?;
         }
         take_roles(shared, &membership.members, &ownerships);
-        self.publish_map(shared, &membership.members, &ownerships);
         Ok(ownerships)
     }
 
@@ -130,7 +129,9 @@ impl Roles {
     }
 
     /// Tells workers where to send their votes, if that changed.
-    fn publish_map<S: VerdictStore, R: Registry>(&mut self, shared: &Shared<S, R>, members: &[Member], ownerships: &[Ownership]) {
+    pub(super) fn publish_map<S: VerdictStore, R: Registry>(&mut self, shared: &Shared<S, R>, ownerships: &[Ownership]) {
+        let membership = shared.membership.load_full();
+        let members = &membership.members;
         // Epochs only grow, and every replica reads the same ones: so of two maps the newer has the higher sum.
         let epochs: u64 = ownerships.iter().map(|row| row.fence.epoch).sum();
         let changed = shared.map.send_if_modified(|held| {

@@ -20,6 +20,8 @@ use crate::shared::Shared;
 
 /// A worker introduces itself within this.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// The worker waits for its Welcome, but not for much longer.
+const SERVED_WITHIN: Duration = Duration::from_secs(5);
 /// Introductions in one stream: the first, and those after being told of a higher epoch.
 const HELLOS_MAX: u32 = 3;
 /// Checks that one worker is asked to probe at most, told to it.
@@ -57,6 +59,7 @@ pub(super) async fn introduce<S: VerdictStore, R: Registry>(
             boot_id: hello.boot_id,
             version: hello.version.clone(),
         };
+        until_served(shared).await;
         match shared.sessions.admit(introduction) {
             Admission::Admitted(ticket) => {
                 out.send(ToWorker::Welcome(welcome(shared, ticket.epoch()))).await?;
@@ -67,6 +70,14 @@ pub(super) async fn introduce<S: VerdictStore, R: Registry>(
         }
     }
     Err(Ended::NoHello)
+}
+
+/// Waits a little for a replica that has just started: votes for buckets that it does not serve yet would be
+/// lost, and not said again before the next round.
+async fn until_served<S, R>(shared: &Shared<S, R>) {
+    let mut map = shared.map.subscribe();
+    // Late: the worker need not wait for a database that is away. Its sender lives in `shared`.
+    let _ = tokio::time::timeout(SERVED_WITHIN, map.wait_for(Option::is_some)).await;
 }
 
 fn welcome<S, R>(shared: &Shared<S, R>, min_epoch: u64) -> v1::Welcome {

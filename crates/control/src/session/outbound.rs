@@ -47,6 +47,11 @@ enum Held {
     Sent { manifest: Arc<Manifest>, nonce: u64, acknowledged: bool },
 }
 
+/// Under one number a restored database may have another content.
+fn is_same(sent: &Arc<Manifest>, manifest: &Arc<Manifest>) -> bool {
+    Arc::ptr_eq(sent, manifest) || (sent.version == manifest.version && sent.hash() == manifest.hash())
+}
+
 /// The worker's manifests.
 #[derive(Debug, Default)]
 pub(super) struct Manifests {
@@ -74,13 +79,14 @@ impl Manifests {
         let manifest = slot.manifest(pop)?;
         let before = match self.held.get(&bucket) {
             None if manifest.checks.is_empty() => return None,
-            None => None,
             Some(_) if manifest.checks.is_empty() => {
                 self.held.remove(&bucket);
                 return Some(Body::ManifestDrop(v1::ManifestDrop { bucket: bucket.number().into() }));
             }
-            Some(Held::Sent { manifest: sent, .. }) if sent.version == manifest.version => return None,
-            Some(Held::Sent { manifest: sent, .. }) => Some(Arc::clone(sent)),
+            Some(Held::Sent { manifest: sent, .. }) if is_same(sent, &manifest) => return None,
+            Some(Held::Sent { manifest: sent, .. }) if sent.version < manifest.version => Some(Arc::clone(sent)),
+            // Nothing was sent, or the database was restored: what was sent is of a history that is gone.
+            None | Some(Held::Sent { .. }) => None,
             Some(Held::Claimed(claimed)) if claimed.hash == manifest.hash() => {
                 let claimed = *claimed;
                 if claimed.version == manifest.version {

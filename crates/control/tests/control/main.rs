@@ -5,6 +5,7 @@
 
 mod faults;
 mod identity;
+mod loading;
 mod manifests;
 mod postgres;
 mod quorum;

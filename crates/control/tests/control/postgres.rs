@@ -78,7 +78,7 @@ async fn an_origin_dies_and_heals_over_postgres_and_a_change_is_announced() {
         retain_days: 90,
     };
     let control = Control::start(config, db.clone(), PEPPER).unwrap();
-    until("control is ready", async || control.ready().map_err(str::to_owned)).await;
+    until("control is ready", async || control.ready()).await;
     let mut workers = Vec::new();
     for script in scripts {
         workers.push(Worker::dials(control.address(), script).await);

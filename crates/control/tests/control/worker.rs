@@ -62,7 +62,7 @@ pub(crate) fn secret_of(pop: &Pop) -> String {
     format!("secret-of-{}", pop.code)
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Held {
     pub(crate) version: u64,
     pub(crate) checks: BTreeMap<[u8; 16], v1::CheckSpec>,

@@ -133,7 +133,7 @@ impl World {
 
     pub(crate) async fn ready_control(&self) -> Replica {
         let control = self.control().await;
-        until("control is ready", async || control.ready().map_err(str::to_owned)).await;
+        until("control is ready", async || control.ready()).await;
         control
     }
 

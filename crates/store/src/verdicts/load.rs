@@ -12,7 +12,7 @@ use quorate_core::region::Region;
 use quorate_core::vote::Published;
 use sqlx::{Connection, PgConnection};
 
-use super::{BucketConfig, PoolConfig, PublishedCheck};
+use super::{BucketConfig, PoolConfig, PublishedCheck, UnreadablePool};
 use crate::db::Db;
 use crate::error::Error;
 use crate::monitors;
@@ -39,7 +39,7 @@ async fn bucket_rows(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap
             let place = Place { table: "bucket_owner", key: &row.bucket.to_be_bytes() };
             let bucket = place.bucket(row.bucket)?;
             let config_seq = place.number("config_seq", row.config_seq)?;
-            Ok((bucket, BucketConfig { bucket, config_seq, seats: Vec::new(), pools: Vec::new() }))
+            Ok((bucket, BucketConfig { bucket, config_seq, seats: Vec::new(), pools: Vec::new(), unreadable: Vec::new() }))
         })
         .collect()
 }
@@ -60,7 +60,10 @@ async fn add_seats(conn: &mut PgConnection, numbers: &[i16], found: &mut HashMap
     Ok(())
 }
 
-async fn monitor_settings(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<MonitorId, MonitorSettings>, Error> {
+/// What could be read, or what is wrong with it: a problem of the pools that use it alone.
+type Readable<T> = Result<T, String>;
+
+async fn monitor_settings(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<MonitorId, Readable<MonitorSettings>>, Error> {
     let rows = sqlx::query_as!(
         monitors::Row,
         r#"
@@ -76,8 +79,8 @@ async fn monitor_settings(conn: &mut PgConnection, numbers: &[i16]) -> Result<Ha
     .await?;
     rows.into_iter()
         .map(|row| {
-            let monitor = Monitor::try_from(row)?;
-            Ok((monitor.id, monitor.settings))
+            let id = Place { table: "monitor", key: &row.monitor_id }.id("monitor_id", &row.monitor_id)?;
+            Ok((id, Monitor::try_from(row).map(|monitor| monitor.settings).map_err(|problem| problem.to_string())))
         })
         .collect()
 }
@@ -85,7 +88,7 @@ async fn monitor_settings(conn: &mut PgConnection, numbers: &[i16]) -> Result<Ha
 /// The origins of a pool in order, each with what is published of it.
 type Checks = Vec<(Origin, PublishedCheck)>;
 
-async fn checks(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<PoolId, Checks>, Error> {
+async fn checks(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<PoolId, Readable<Checks>>, Error> {
     let rows = sqlx::query!(
         r#"
         select o.pool_id, o.check_id, o.config_gen, o.name, o.address, o.enabled,
@@ -102,38 +105,45 @@ async fn checks(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<Pool
     )
     .fetch_all(conn)
     .await?;
-    let mut found: HashMap<PoolId, Checks> = HashMap::new();
+    let mut found: HashMap<PoolId, Readable<Checks>> = HashMap::new();
     for row in rows {
         let place = Place { table: "origin", key: &row.check_id };
-        let pool: PoolId = place.id("pool_id", &row.pool_id)?;
-        let origin = Origin {
-            check_id: place.id("check_id", &row.check_id)?,
-            config_gen: place.number("config_gen", row.config_gen)?,
-            disabled_at: row.disabled_at.map(jiff_sqlx::Timestamp::to_jiff),
-            settings: OriginSettings {
-                name: row.name,
-                address: row.address,
-                enabled: row.enabled,
-                weight: Weight(place.number("weight", row.weight)?),
-                host: row.host,
-                port: place.number("port", row.port)?,
-                flatten_cname: row.flatten_cname,
-                virtual_network_id: row.virtual_network_id,
-            },
+        let of_pool = found.entry(place.id("pool_id", &row.pool_id)?).or_insert_with(|| Ok(Vec::new()));
+        let Ok(checks) = of_pool else { continue };
+        let read = || -> Result<(Origin, PublishedCheck), Error> {
+            let origin = Origin {
+                check_id: place.id("check_id", &row.check_id)?,
+                config_gen: place.number("config_gen", row.config_gen)?,
+                disabled_at: row.disabled_at.map(jiff_sqlx::Timestamp::to_jiff),
+                settings: OriginSettings {
+                    name: row.name,
+                    address: row.address,
+                    enabled: row.enabled,
+                    weight: Weight(place.number("weight", row.weight)?),
+                    host: row.host,
+                    port: place.number("port", row.port)?,
+                    flatten_cname: row.flatten_cname,
+                    virtual_network_id: row.virtual_network_id,
+                },
+            };
+            let place = Place { table: "check_state", key: &row.check_id };
+            let (Some(config_gen), Some(verdict), Some(verdict_seq)) = (row.published_gen, row.verdict, row.verdict_seq) else {
+                return Err(place.corrupt("an origin without it"));
+            };
+            let published = PublishedCheck {
+                check_id: origin.check_id,
+                config_gen: place.number("config_gen", config_gen)?,
+                verdict: Published::from_number(verdict).ok_or_else(|| place.corrupt(format_args!("verdict is {verdict}")))?,
+                verdict_seq: place.number("verdict_seq", verdict_seq)?,
+                reason: row.reason.map(|number| reason(place, number)).transpose()?,
+                response_code: row.response_code.map(|code| place.number("response_code", code)).transpose()?,
+            };
+            Ok((origin, published))
         };
-        let place = Place { table: "check_state", key: &row.check_id };
-        let (Some(config_gen), Some(verdict), Some(verdict_seq)) = (row.published_gen, row.verdict, row.verdict_seq) else {
-            return Err(place.corrupt("an origin without it"));
-        };
-        let published = PublishedCheck {
-            check_id: origin.check_id,
-            config_gen: place.number("config_gen", config_gen)?,
-            verdict: Published::from_number(verdict).ok_or_else(|| place.corrupt(format_args!("verdict is {verdict}")))?,
-            verdict_seq: place.number("verdict_seq", verdict_seq)?,
-            reason: row.reason.map(|number| reason(place, number)).transpose()?,
-            response_code: row.response_code.map(|code| place.number("response_code", code)).transpose()?,
-        };
-        found.entry(pool).or_default().push((origin, published));
+        match read() {
+            Ok(check) => checks.push(check),
+            Err(problem) => *of_pool = Err(problem.to_string()),
+        }
     }
     Ok(found)
 }
@@ -145,8 +155,8 @@ fn reason(place: Place<'_>, number: i16) -> Result<FailureReason, Error> {
 async fn add_pools(
     conn: &mut PgConnection,
     numbers: &[i16],
-    monitors: &HashMap<MonitorId, MonitorSettings>,
-    mut checks: HashMap<PoolId, Checks>,
+    monitors: &HashMap<MonitorId, Readable<MonitorSettings>>,
+    mut checks: HashMap<PoolId, Readable<Checks>>,
     found: &mut HashMap<Bucket, BucketConfig>,
 ) -> Result<(), Error> {
     let rows = sqlx::query!(
@@ -170,16 +180,26 @@ async fn add_pools(
     for row in rows {
         let key = row.pool_id.clone();
         let place = Place { table: "pool_state", key: &key };
-        let (origins, published) = checks.remove(&place.id("pool_id", &row.pool_id)?).unwrap_or_default().into_iter().unzip();
-        let (Some(state), Some(state_seq)) = (row.state, row.state_seq) else { return Err(place.corrupt("a pool without it")) };
-        let state = PoolState::from_number(state).ok_or_else(|| place.corrupt(format_args!("state is {state}")))?;
-        let state_seq = place.number("state_seq", state_seq)?;
-        let quorum_lost_since = row.quorum_lost_since.map(jiff_sqlx::Timestamp::to_jiff);
-        let bucket = place.bucket(row.bucket)?;
-        let pool = pool_row!(row).with_origins(origins)?;
-        let monitor = pool.settings.monitor.map(|id| monitors.get(&id).cloned().ok_or_else(|| place.corrupt("no monitor"))).transpose()?;
-        if let Some(config) = found.get_mut(&bucket) {
-            config.pools.push(PoolConfig { pool, monitor, state, state_seq, quorum_lost_since, checks: published });
+        let pool_id: PoolId = place.id("pool_id", &key)?;
+        let Some(config) = found.get_mut(&place.bucket(row.bucket)?) else { continue };
+        let checks = checks.remove(&pool_id).unwrap_or_else(|| Ok(Vec::new()));
+        let read = || -> Result<PoolConfig, String> {
+            let (origins, published) = checks?.into_iter().unzip();
+            let told = |problem: Error| problem.to_string();
+            let (Some(state), Some(state_seq)) = (row.state, row.state_seq) else { return Err(told(place.corrupt("a pool without it"))) };
+            let state = PoolState::from_number(state).ok_or_else(|| told(place.corrupt(format_args!("state is {state}"))))?;
+            let state_seq = place.number("state_seq", state_seq).map_err(told)?;
+            let quorum_lost_since = row.quorum_lost_since.map(jiff_sqlx::Timestamp::to_jiff);
+            let pool = pool_row!(row).with_origins(origins).map_err(told)?;
+            let monitor = match pool.settings.monitor {
+                Some(id) => Some(monitors.get(&id).cloned().unwrap_or_else(|| Err(told(place.corrupt("no monitor"))))?),
+                None => None,
+            };
+            Ok(PoolConfig { pool, monitor, state, state_seq, quorum_lost_since, checks: published })
+        };
+        match read() {
+            Ok(pool) => config.pools.push(pool),
+            Err(problem) => config.unreadable.push(UnreadablePool { pool_id, problem }),
         }
     }
     Ok(())

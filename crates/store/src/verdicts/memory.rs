@@ -20,11 +20,13 @@ use quorate_core::quorum::Fence;
 use quorate_core::region::Region;
 use quorate_core::time::{Clock, SystemClock};
 use quorate_core::vote::Published;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::columns::Columns;
 use super::{
-    BucketConfig, CommitError, Committed, Member, Ownership, PoolConfig, PublishedCheck, QuorumNotice, Replica, Tick, VerdictStore, VoteRow,
+    BucketConfig, CommitError, Committed, Member, Ownership, PoolConfig, PublishedCheck, QuorumNotice, Replica, Tick, UnreadablePool,
+    VerdictStore, VoteRow,
 };
 use crate::error::Error;
 
@@ -54,11 +56,23 @@ pub struct RecordedEvent {
     pub body: EventBody,
 }
 
+/// A copy of all rows, for [`MemoryVerdicts::restore`].
+#[derive(Clone)]
+pub struct Backup(State);
+
+impl fmt::Debug for Backup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Backup(..)")
+    }
+}
+
 /// The verdict path in memory. Clones share one store. Heartbeats age by tokio's clock.
 #[derive(Clone)]
 pub struct MemoryVerdicts {
     state: Arc<Mutex<State>>,
     clock: Arc<dyn Clock>,
+    /// Loads pass while it is true.
+    gate: watch::Sender<bool>,
 }
 
 impl fmt::Debug for MemoryVerdicts {
@@ -77,7 +91,7 @@ impl MemoryVerdicts {
     /// `clock` dates events and notices.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let buckets = Bucket::all().map(|bucket| (bucket, BucketRow { config_seq: 1, ..BucketRow::default() })).collect();
-        Self { state: Arc::new(Mutex::new(State { buckets, ..State::default() })), clock }
+        Self { state: Arc::new(Mutex::new(State { buckets, ..State::default() })), clock, gate: watch::Sender::new(true) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,6 +168,52 @@ impl MemoryVerdicts {
         state.pools.retain(|config| config.pool.id != id);
         state.forget_votes();
         state.bucket(Bucket::of(id)).config_seq += 1;
+    }
+
+    /// From now on the rows of a pool cannot be read, or can again. Its bucket's `config_seq` grows, as by a change.
+    pub fn spoil_pool(&self, id: PoolId, spoiled: bool) {
+        let mut state = self.state();
+        if spoiled {
+            state.spoiled.insert(id)
+        } else {
+            state.spoiled.remove(&id)
+        };
+        state.bucket(Bucket::of(id)).config_seq += 1;
+    }
+
+    /// From now on every load that includes a bucket fails, or succeeds again.
+    pub fn refuse_loads(&self, bucket: Bucket, refused: bool) {
+        let mut state = self.state();
+        if refused {
+            state.unloadable.insert(bucket)
+        } else {
+            state.unloadable.remove(&bucket)
+        };
+    }
+
+    /// From now on no load is answered, or those that wait and later ones are.
+    pub fn hold_loads(&self, held: bool) {
+        self.gate.send_replace(!held);
+    }
+
+    /// Loads that wait to be answered.
+    pub fn loads_held(&self) -> usize {
+        self.gate.receiver_count()
+    }
+
+    /// How a later [`restore`](Self::restore) finds it.
+    pub fn backup(&self) -> Backup {
+        Backup(self.state().clone())
+    }
+
+    /// Everything is as it was when the backup was made: the database was restored under the running control plane.
+    pub fn restore(&self, backup: Backup) {
+        *self.state() = backup.0;
+    }
+
+    /// Buckets seated between one look of a replica at the registry, which begins each of its passes, and the next.
+    pub fn seatings(&self) -> Vec<usize> {
+        self.state().seatings.clone()
     }
 
     /// All events in the order of their ids.
@@ -238,11 +298,19 @@ impl VerdictStore for MemoryVerdicts {
     }
 
     async fn registered_pops(&self) -> Result<Vec<Pop>, Error> {
-        Ok(self.state().pops.clone())
+        let mut state = self.state();
+        state.seatings.push(0);
+        Ok(state.pops.clone())
     }
 
     async fn load(&self, buckets: &[Bucket]) -> Result<Vec<BucketConfig>, Error> {
+        // The sender lives in `self`.
+        let _ = self.gate.subscribe().wait_for(|open| *open).await;
         let state = self.state();
+        if let Some(bucket) = buckets.iter().find(|bucket| state.unloadable.contains(bucket)) {
+            let row = bucket.number().to_string();
+            return Err(Error::Corrupt { table: "bucket_seat", row, problem: "unloadable on purpose".to_owned() });
+        }
         let config = |bucket: &Bucket| {
             let row = state.buckets.get(bucket)?;
             let mut seats = row.seats.clone();
@@ -252,7 +320,17 @@ impl VerdictStore for MemoryVerdicts {
                 monitor: config.pool.settings.monitor.and_then(|id| state.monitors.get(&id).cloned()),
                 ..config.clone()
             };
-            Some(BucketConfig { bucket: *bucket, config_seq: row.config_seq, seats, pools: pools.map(with_monitor).collect() })
+            let (spoiled, pools): (Vec<_>, Vec<_>) = pools.partition(|config| state.spoiled.contains(&config.pool.id));
+            Some(BucketConfig {
+                bucket: *bucket,
+                config_seq: row.config_seq,
+                seats,
+                pools: pools.into_iter().map(with_monitor).collect(),
+                unreadable: spoiled
+                    .into_iter()
+                    .map(|config| UnreadablePool { pool_id: config.pool.id, problem: "spoiled on purpose".to_owned() })
+                    .collect(),
+            })
         };
         Ok(buckets.iter().filter_map(config).collect())
     }
@@ -265,7 +343,11 @@ impl VerdictStore for MemoryVerdicts {
         let row = state.bucket(bucket);
         row.seats = seats.to_vec();
         row.config_seq += 1;
-        Ok(row.config_seq)
+        let config_seq = row.config_seq;
+        if let Some(seatings) = state.seatings.last_mut() {
+            *seatings += 1;
+        }
+        Ok(config_seq)
     }
 
     async fn commit(&self, tick: &Tick) -> Result<Committed, CommitError> {

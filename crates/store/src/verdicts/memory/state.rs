@@ -1,6 +1,6 @@
 //! The rows of the in-memory twin, and what a tick does to them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,13 +17,14 @@ use tokio::time::Instant;
 use super::super::{CommitError, Committed, PoolConfig, PublishedCheck, QuorumNotice, Tick};
 use super::{Fault, RecordedEvent};
 
+#[derive(Clone)]
 pub(super) struct MemberRow {
     pub(super) url: String,
     pub(super) sessions: u32,
     pub(super) heartbeat_at: Instant,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct BucketRow {
     pub(super) owner: Option<ReplicaId>,
     pub(super) epoch: u64,
@@ -31,7 +32,7 @@ pub(super) struct BucketRow {
     pub(super) seats: Vec<(Region, Vec<PopNo>)>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct State {
     pub(super) members: BTreeMap<ReplicaId, MemberRow>,
     pub(super) buckets: BTreeMap<Bucket, BucketRow>,
@@ -42,6 +43,10 @@ pub(super) struct State {
     pub(super) votes: HashMap<CheckId, PackedVotes>,
     pub(super) notices: Vec<QuorumNotice>,
     pub(super) faults: VecDeque<Fault>,
+    pub(super) spoiled: HashSet<PoolId>,
+    pub(super) unloadable: HashSet<Bucket>,
+    /// By look at the registry.
+    pub(super) seatings: Vec<usize>,
 }
 
 impl State {

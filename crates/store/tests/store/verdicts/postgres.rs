@@ -1,12 +1,13 @@
 //! The contract in Postgres, through a proxy that can swallow an answer.
 
+use quorate_core::bucket::Bucket;
 use quorate_core::evidence::PackedVotes;
 use quorate_core::ids::{AccountId, CheckId};
 use quorate_core::pool::Pool;
 use quorate_core::pop::Pop;
 use quorate_core::region::Region;
 use quorate_store::tokens::Pepper;
-use quorate_store::verdicts::PgVerdicts;
+use quorate_store::verdicts::{PgVerdicts, VerdictStore as _};
 use quorate_store::worker_tokens::{self, NewPop};
 use quorate_store::{Db, health, pools, schema};
 use sqlx::{ConnectOptions, Executor, Row};
@@ -112,3 +113,25 @@ impl World for PgWorld {
 }
 
 cases::contract!(PgWorld);
+
+#[tokio::test]
+async fn a_pool_whose_rows_cannot_be_read_is_named_and_the_others_of_the_load_are_there() {
+    let world = PgWorld::new().await;
+    let (eu, us) = (world.add_pool(1).await, world.add_pool(2).await);
+    let wanted = [Bucket::of(eu.id), Bucket::of(us.id)];
+    let load = async || world.store.load(&wanted).await.unwrap();
+    assert!(load().await.iter().all(|bucket| bucket.unreadable.is_empty()));
+
+    // A value of a later release, which this one does not know.
+    let spoil = format!(
+        "alter table check_state drop constraint check_state_reason_range; update check_state set reason = 77 where check_id = '\\x{}'",
+        us.origins[1].check_id
+    );
+    world.database.admin().await.execute(sqlx::AssertSqlSafe(spoil)).await.unwrap();
+    let loaded = load().await;
+    let (pools, unreadable): (Vec<_>, Vec<_>) = loaded.into_iter().map(|bucket| (bucket.pools, bucket.unreadable)).unzip();
+    let read: Vec<_> = pools.into_iter().flatten().map(|config| config.pool.id).collect();
+    let named: Vec<_> = unreadable.into_iter().flatten().map(|pool| (pool.pool_id, pool.problem)).collect();
+    assert_eq!(read, [eu.id]);
+    assert_eq!(named, [(us.id, format!("row {} of check_state is not valid: reason is 77", us.origins[1].check_id))]);
+}
