@@ -20,6 +20,10 @@ use crate::plan::{Plan, PoolPlan};
 const CHANGES_PER_ACCOUNT_MAX: usize = 500;
 /// Verdict changes in one tick.
 const CHANGES_MAX: usize = 2_000;
+/// Lines of events of one account in one tick, and of all: an event lists every origin of its pool and
+/// every vote on the changed one, so that of a large pool few events are a large transaction.
+const LINES_PER_ACCOUNT_MAX: usize = 10_000;
+const LINES_MAX: usize = 20_000;
 
 /// What is to be published.
 #[derive(Debug)]
@@ -49,19 +53,47 @@ struct Standing {
     silent_region: bool,
 }
 
+/// What a tick may still hold.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    changes: usize,
+    lines: usize,
+}
+
+impl Room {
+    fn min(self, other: Self) -> Self {
+        Self { changes: self.changes.min(other.changes), lines: self.lines.min(other.lines) }
+    }
+
+    const fn is_left(self) -> bool {
+        self.changes > 0 && self.lines > 0
+    }
+
+    /// A line too many is better than an event that never fits.
+    const fn take(&mut self, changes: usize, lines: usize) {
+        self.changes = self.changes.saturating_sub(changes);
+        self.lines = self.lines.saturating_sub(lines);
+    }
+}
+
 /// Decides a bucket; `None`: nothing changes.
 pub(crate) fn decide<L: Fn(PopNo, u64) -> bool>(slot: &Slot, epoch: u64, view: &View<'_, L>) -> Option<Decision> {
     let plan = slot.plan.as_ref()?;
     let fence = Fence { epoch, config_seq: plan.config_seq };
     let tick = Tick { bucket: plan.bucket, replica: view.replica, fence, checks: Vec::new(), pools: Vec::new(), events: Vec::new() };
     let mut decision = Decision { tick, more: false };
-    let mut per_account: HashMap<AccountId, usize> = HashMap::new();
+    let mut left = Room { changes: CHANGES_MAX, lines: LINES_MAX };
+    let mut left_to: HashMap<AccountId, Room> = HashMap::new();
     for pool in &plan.pools {
-        let taken = per_account.entry(pool.config.pool.account_id).or_default();
-        let room = (CHANGES_PER_ACCOUNT_MAX - *taken).min(CHANGES_MAX - decision.tick.checks.len());
+        let of_account = Room { changes: CHANGES_PER_ACCOUNT_MAX, lines: LINES_PER_ACCOUNT_MAX };
+        let of_account = left_to.entry(pool.config.pool.account_id).or_insert(of_account);
         let seated = slot.seated(pool, &view.live);
         let deciding = PoolDecision::new(plan, pool, &seated, view);
-        *taken += deciding.decide(room, &mut decision);
+        let before = of_account.min(left);
+        let after = deciding.decide(before, &mut decision);
+        let (changes, lines) = (before.changes - after.changes, before.lines - after.lines);
+        of_account.take(changes, lines);
+        left.take(changes, lines);
     }
     let tick = &decision.tick;
     (!tick.checks.is_empty() || !tick.pools.is_empty()).then_some(decision)
@@ -94,27 +126,32 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
         }
     }
 
-    /// Adds what changes, at most `room` verdicts; answers how many those are.
-    fn decide(mut self, room: usize, decision: &mut Decision) -> usize {
+    /// Adds what changes, as far as there is room; answers what is left of it.
+    fn decide(mut self, mut room: Room, decision: &mut Decision) -> Room {
         let config = &self.pool.config;
         let account_id = config.pool.account_id;
+        let lines = config.pool.origins.len() + self.pool.electorate.seats();
         // First what follows without a new verdict: from another configuration, or from one region alone.
         if self.settle() {
+            if !room.is_left() {
+                decision.more = true;
+                return room;
+            }
+            room.take(0, lines);
             decision.tick.events.push(self.event(None));
         }
         let fence = decision.tick.fence;
-        let mut changes = 0;
         for origin in 0..self.verdicts.len() {
             let published = config.checks[origin];
             let Some(verdict) = self.standings[origin].verdict else { continue };
             if !may_commit(Guards::ALL, fence, fence, published.verdict, verdict) {
                 continue;
             }
-            if changes == room {
+            if !room.is_left() {
                 decision.more = true;
                 break;
             }
-            changes += 1;
+            room.take(1, lines);
             let ballots = self.ballots(origin);
             self.verdicts[origin] = verdict.into();
             let tipped = self.settle();
@@ -134,7 +171,7 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
             let change = PoolChange { account_id, pool_id: config.pool.id, expected_seq: config.state_seq, state: self.state };
             decision.tick.pools.push(change);
         }
-        changes
+        room
     }
 
     /// Moves the pool to the state that follows from its origins; whether that tipped it for those who

@@ -210,7 +210,8 @@ fn settle<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, outcome: Outcome)
         Ok(_) => {
             slot.published(&tick);
             slot.refusals = 0;
-            slot.not_before = (!tick.events.is_empty()).then(|| began + ms(shared.timings.tick_ms));
+            // What did not fit goes on at once, behind the buckets that wait.
+            slot.not_before = (!tick.events.is_empty() && !more).then(|| began + ms(shared.timings.tick_ms));
             for verdict in [Verdict::Up, Verdict::Down] {
                 let changes = tick.checks.iter().filter(|change| change.verdict == verdict).count();
                 metrics::counter!("quorate_verdicts_total", "verdict" => if verdict == Verdict::Up { "up" } else { "down" })

@@ -229,23 +229,45 @@ fn a_pool_that_its_configuration_changes_is_an_event_without_a_changed_origin() 
 
 #[test]
 fn an_account_has_so_much_of_a_tick_and_the_others_have_theirs() {
-    // Pool 1 and 3 are of one account, pool 2 of another.
+    // Pools of odd numbers are of one account, pool 2 of another.
     let regions = ["WEU", "ENAM", "SEAS"];
-    let mut pools =
-        vec![pool(1, &regions, &with_origins(200)), pool(3, &regions, &with_origins(200)), pool(5, &regions, &with_origins(200))];
+    let mut pools: Vec<_> = (0..51).map(|number| pool(2 * number + 1, &regions, &with_origins(10))).collect();
     pools.push(pool(2, &regions, &with_origins(1)));
     let mut world = World::new(pools);
-    let words = vec!["UUU UUU UUU"; 601];
+    let words = vec!["UUU UUU UUU"; 511];
     world.votes(&words);
     let first = world.publish().expect("a decision");
     assert!(first.more);
-    let of = |decision: &Decision, account: u8| {
-        decision.tick.checks.iter().filter(|change| change.account_id == AccountId::from_bytes([account; 16])).count()
-    };
-    assert_eq!((of(&first, 1), of(&first, 0)), (CHANGES_PER_ACCOUNT_MAX, 1));
+    assert_eq!((changes_of(&first, 1), changes_of(&first, 0)), (CHANGES_PER_ACCOUNT_MAX, 1));
     let second = world.publish().expect("the rest");
-    assert_eq!((of(&second, 1), second.more), (100, false));
+    assert_eq!((changes_of(&second, 1), second.more), (10, false));
     assert!(world.publish().is_none());
+}
+
+fn changes_of(decision: &Decision, account: u8) -> usize {
+    decision.tick.checks.iter().filter(|change| change.account_id == AccountId::from_bytes([account; 16])).count()
+}
+
+#[test]
+fn a_large_pool_turns_in_ticks_of_bounded_size_and_every_origin_turns_once() {
+    let regions = ["WEU", "ENAM", "SEAS"];
+    let mut world = World::new(vec![pool(1, &regions, &with_origins(200)), pool(2, &regions, &with_origins(1))]);
+    world.votes(&["UUU UUU UUU"; 201]);
+    let (mut turned, mut ticks) = (Vec::new(), 0);
+    while let Some(decision) = world.publish() {
+        let lines: usize = decision.tick.events.iter().map(|event| event.body.origins.len()).sum();
+        assert!(lines <= LINES_PER_ACCOUNT_MAX + 200, "{lines} lines in one transaction");
+        assert_eq!(decision.tick.events.len(), decision.tick.checks.len());
+        assert_eq!(changes_of(&decision, 0), usize::from(ticks == 0), "the other account waits for none of it");
+        turned.extend(decision.tick.checks.iter().map(|change| change.check_id));
+        ticks += 1;
+        assert_eq!(decision.more, turned.len() < 201);
+    }
+    // An event is 200 origins and nine votes.
+    assert_eq!(ticks, 200_usize.div_ceil(LINES_PER_ACCOUNT_MAX.div_ceil(209)));
+    turned.sort_unstable();
+    turned.dedup();
+    assert_eq!(turned.len(), 201);
 }
 
 #[test]
