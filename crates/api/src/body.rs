@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::patch::Patch;
 
 pub(crate) use convert::{
-    Bad, at_most, flag, id, integer, is_absent, list_of, map_of, number, object_of, one_of, parsed, shape_of, shown, text,
+    Bad, at_most, flag, id, in_steps, integer, is_absent, list_of, map_of, number, object_of, one_of, parsed, shape_of, text,
 };
 
 /// A JSON object as sent.

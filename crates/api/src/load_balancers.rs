@@ -32,7 +32,7 @@ pub(crate) async fn create(place: InZone<Edit>, body: Body) -> Answer<LoadBalanc
     if !zone.load_balancing_enabled {
         return Err(ApiError::NotEnabled { place: "zone" });
     }
-    let settings = wire::read(body.object()?, None, &zone.name)?;
+    let settings = wire::read(body.object()?, None, Some(&zone.name))?;
     pools_exist(&mut db, zone.account_id, &settings).await?;
     let made = load_balancers::create(&mut db, zone.account_id, zone.id, &settings).await?;
     db.commit().await?;
@@ -61,7 +61,7 @@ async fn write(
 ) -> Answer<LoadBalancerBody> {
     let (mut db, zone) = place.begin().await?;
     let stored = load_balancers::find_for_update(&mut db, zone.id, id).await?.ok_or(NOT_FOUND)?;
-    let settings = wire::read(body.object()?, base(&stored), &zone.name)?;
+    let settings = wire::read(body.object()?, base(&stored), Some(&zone.name))?;
     pools_exist(&mut db, zone.account_id, &settings).await?;
     let made = load_balancers::replace(&mut db, zone.id, id, &settings).await?.ok_or(NOT_FOUND)?;
     db.commit().await?;

@@ -6,6 +6,7 @@
 pub mod address_policy;
 pub mod bucket;
 pub mod check;
+pub mod country;
 pub mod electorate;
 pub mod event;
 pub mod evidence;

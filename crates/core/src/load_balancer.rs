@@ -1,5 +1,7 @@
 //! Load balancers: names, pools in order, the fallback, and the state that follows.
 
+mod references;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -9,6 +11,8 @@ use serde_json::Value;
 
 use crate::ids::{AccountId, LoadBalancerId, PoolId, ZoneId};
 use crate::pool::PoolState;
+
+pub use references::PoolReference;
 
 /// Seconds that a DNS answer may be kept.
 pub const TTL_S: RangeInclusive<u32> = 1..=604_800;
@@ -24,6 +28,9 @@ pub struct AffinityTtl {
     pub legal: RangeInclusive<u32>,
     pub default: u32,
 }
+
+/// Header names that sessions may be told by.
+pub const AFFINITY_HEADERS_MAX: usize = 5;
 
 /// How long sessions of one kind of affinity last; `None` where there are no sessions.
 pub fn affinity_ttl(session_affinity: &str) -> Option<AffinityTtl> {
@@ -60,59 +67,6 @@ pub struct LoadBalancerSettings {
     pub rules: Option<Value>,
     pub pool_sets: Option<Value>,
     pub networks: Option<Value>,
-}
-
-/// Where a load balancer names a pool: `default_pools`, `region_pools.WNAM`, `rules[0].overrides.fallback_pool`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PoolReference {
-    pub pool: PoolId,
-    pub place: String,
-}
-
-impl LoadBalancerSettings {
-    /// Every pool named, and where: geo maps of an inactive policy, rules and pool sets included.
-    pub fn pool_references(&self) -> Vec<PoolReference> {
-        let mut found = Vec::new();
-        let mut push = |pool: PoolId, place: String| found.push(PoolReference { pool, place });
-        for pool in &self.default_pools {
-            push(*pool, "default_pools".to_owned());
-        }
-        push(self.fallback_pool, "fallback_pool".to_owned());
-        let maps = [("region_pools", &self.region_pools), ("country_pools", &self.country_pools), ("pop_pools", &self.pop_pools)];
-        for (name, map) in maps {
-            for (place, pools) in map.iter().flatten() {
-                for pool in pools {
-                    push(*pool, format!("{name}.{place}"));
-                }
-            }
-        }
-        for (name, list) in [("rules", &self.rules), ("pool_sets", &self.pool_sets)] {
-            for (index, entry) in list.iter().filter_map(Value::as_array).flatten().enumerate() {
-                if let Some(overrides) = entry.get("overrides").and_then(Value::as_object) {
-                    for (field, value) in overrides {
-                        in_json(value, &format!("{name}[{index}].overrides.{field}"), &mut push);
-                    }
-                }
-            }
-        }
-        found.sort();
-        found.dedup();
-        found
-    }
-}
-
-/// Pool ids in the value of an override: a string, a list of strings, or a map of lists.
-fn in_json(value: &Value, place: &str, push: &mut impl FnMut(PoolId, String)) {
-    match value {
-        Value::String(text) => {
-            if let Ok(pool) = text.parse() {
-                push(pool, place.to_owned());
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| in_json(item, place, push)),
-        Value::Object(map) => map.iter().for_each(|(key, item)| in_json(item, &format!("{place}.{key}"), push)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 /// A load balancer as stored.
@@ -163,8 +117,6 @@ pub fn load_balancer_state(enabled: bool, pools: &[PoolState]) -> LoadBalancerSt
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -205,55 +157,5 @@ mod tests {
             assert_eq!(load_balancer_state(true, &pools(script)), state, "{script:?}");
             assert_eq!(load_balancer_state(false, &pools(script)), State::Disabled, "{script:?}");
         }
-    }
-
-    #[test]
-    fn every_place_that_names_a_pool_is_found() {
-        let id = |digit: char| -> PoolId { digit.to_string().repeat(32).parse().expect("an id") };
-        let text = |digit: char| id(digit).to_string();
-        let map = |place: &str, digit| Some(BTreeMap::from([(place.to_owned(), vec![id(digit)])]));
-        let settings = LoadBalancerSettings {
-            name: "www.example.com".to_owned(),
-            description: String::new(),
-            enabled: true,
-            proxied: false,
-            ttl: Some(30),
-            default_pools: vec![id('1'), id('2'), id('1')],
-            fallback_pool: id('2'),
-            region_pools: map("WNAM", '3'),
-            country_pools: map("GB", '4'),
-            pop_pools: map("LHR", '5'),
-            // An inactive policy; the maps above still hold on to their pools.
-            steering_policy: "off".to_owned(),
-            session_affinity: "none".to_owned(),
-            session_affinity_ttl: None,
-            session_affinity_attributes: None,
-            random_steering: None,
-            location_strategy: None,
-            adaptive_routing: None,
-            rules: Some(json!([
-                {"name": "no overrides"},
-                {"overrides": {"fallback_pool": text('6'), "region_pools": {"WEU": [text('7')]}, "ttl": 30}},
-            ])),
-            pool_sets: Some(json!([{"overrides": {"default_pools": [text('8')], "steering_policy": "geo"}}])),
-            networks: None,
-        };
-        let found: Vec<(char, String)> = settings
-            .pool_references()
-            .into_iter()
-            .map(|reference| (reference.pool.to_string().chars().next().expect("32 characters"), reference.place))
-            .collect();
-        let expected = [
-            ('1', "default_pools"),
-            ('2', "default_pools"),
-            ('2', "fallback_pool"),
-            ('3', "region_pools.WNAM"),
-            ('4', "country_pools.GB"),
-            ('5', "pop_pools.LHR"),
-            ('6', "rules[1].overrides.fallback_pool"),
-            ('7', "rules[1].overrides.region_pools.WEU"),
-            ('8', "pool_sets[0].overrides.default_pools"),
-        ];
-        assert_eq!(found, expected.map(|(digit, place)| (digit, place.to_owned())));
     }
 }

@@ -6,7 +6,7 @@ mod load_balancer;
 mod monitor;
 mod pool;
 
-pub use load_balancer::PlaceKind;
+pub use load_balancer::{PlaceKind, is_pop};
 pub use pool::PoolRules;
 
 /// One bad field.

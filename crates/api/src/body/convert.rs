@@ -89,6 +89,20 @@ pub(crate) fn number(range: RangeInclusive<f64>) -> impl Fn(&str, &Value) -> Res
     }
 }
 
+/// A number with at most so many decimals. Judged in decimal: in binary no step of a hundredth is exact.
+pub(crate) fn in_steps(range: RangeInclusive<f64>, decimals: usize) -> impl Fn(&str, &Value) -> Result<f64, Bad> {
+    move |label, value| {
+        let found = number(range.clone())(label, value)?;
+        let fits = found.to_string().split_once('.').is_none_or(|(_, fraction)| fraction.len() <= decimals);
+        if fits {
+            return Ok(found);
+        }
+        let (low, high) = (range.start(), range.end());
+        let step = format!("0.{:0>decimals$}", 1);
+        Err(Bad::new(format!("{label} {} is not in range [{low}, {high}] in steps of {step}", shown(value))))
+    }
+}
+
 /// A text of a closed list.
 pub(crate) fn one_of(legal: &'static [&'static str]) -> impl Fn(&str, &Value) -> Result<String, Bad> {
     move |label, value| {

@@ -132,7 +132,7 @@ fn with_defaults(attributes: Option<Value>, session_affinity: &str) -> Option<Va
 ///
 /// # Errors
 /// One entry a bad field.
-pub(super) fn read(object: Object, stored: Option<&LoadBalancerSettings>, zone: &str) -> Result<LoadBalancerSettings, ApiError> {
+pub(super) fn read(object: Object, stored: Option<&LoadBalancerSettings>, zone: Option<&str>) -> Result<LoadBalancerSettings, ApiError> {
     let base = |pick: fn(&LoadBalancerSettings) -> &Option<Value>| stored.and_then(|stored| pick(stored).clone());
     let places = |pick: fn(&LoadBalancerSettings) -> &Option<Places>| stored.and_then(|stored| pick(stored).clone());
     let read = |fields: &mut Fields<'_>| {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn legal(change: Value, stored: Option<&LoadBalancerSettings>) -> LoadBalancerSettings {
-        read(body(change), stored, "example.com").expect("legal")
+        read(body(change), stored, Some("example.com")).expect("legal")
     }
 
     #[test]
@@ -214,7 +214,10 @@ mod tests {
         assert_eq!((sticky.session_affinity_ttl, sticky.ttl), (Some(82_800), Some(0)));
         let defaults = json!({"samesite": "Auto", "secure": "Auto", "drain_duration": 0, "zero_downtime_failover": "none"});
         assert_eq!(sticky.session_affinity_attributes, Some(defaults));
-        assert_eq!(legal(json!({"session_affinity": "header"}), None).session_affinity_ttl, Some(1800));
+        assert_eq!(
+            legal(json!({"session_affinity": "header", "session_affinity_attributes": {"headers": ["x"]}}), None).session_affinity_ttl,
+            Some(1800)
+        );
         assert_eq!(legal(json!({"session_affinity": ""}), None).session_affinity, "none");
     }
 
@@ -224,13 +227,14 @@ mod tests {
             json!({"region_pools": {"WEU": [POOL]}, "country_pools": {}, "pool_sets": [], "description": "x", "session_affinity": "cookie"}),
             None,
         );
-        let kept = read(Object::new(), Some(&stored), "example.com").expect("legal");
+        let kept = read(Object::new(), Some(&stored), Some("example.com")).expect("legal");
         assert_eq!(kept, stored);
-        let Value::Object(change) = json!({"region_pools": null, "pool_sets": null, "description": null, "session_affinity": "header"})
+        let Value::Object(change) = json!({"region_pools": null, "pool_sets": null, "description": null, "session_affinity": "header",
+            "session_affinity_attributes": {"headers": ["x"]}})
         else {
             panic!("an object")
         };
-        let changed = read(change, Some(&stored), "example.com").expect("legal");
+        let changed = read(change, Some(&stored), Some("example.com")).expect("legal");
         assert_eq!((changed.region_pools, changed.country_pools), (None, Some(BTreeMap::new())));
         assert_eq!(changed.pool_sets, Some(json!([])), "null changes nothing here");
         assert_eq!((changed.description.as_str(), changed.session_affinity_ttl), ("", Some(1800)));

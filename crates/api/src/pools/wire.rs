@@ -1,14 +1,12 @@
 //! A pool as answers give it and as bodies ask for it.
 
-use std::str::FromStr;
-
 use quorate_core::ids::{MonitorId, PoolId};
 use quorate_core::pool::{CheckRegionsSetting, LATITUDE, LONGITUDE, Origin, OriginSettings, Pool, PoolSettings, Weight};
 use quorate_core::validate::PoolRules;
 use serde::Serialize;
 use serde_json::{Number, Value};
 
-use crate::body::{self, Bad, Fields, Object, flag, id, integer, is_absent, list_of, number, object_of, one_of, shape_of, shown, text};
+use crate::body::{self, Bad, Fields, Object, flag, id, in_steps, integer, is_absent, list_of, number, object_of, one_of, shape_of, text};
 use crate::envelope::Time;
 use crate::error::ApiError;
 
@@ -147,15 +145,11 @@ fn weight_out(weight: Weight) -> Number {
     plain(f64::from(weight.0) / 100.0).expect("a hundredth is finite")
 }
 
-/// 0 to 1 in hundredths. Judged by its decimals: in binary no step of 0.01 is exact.
+/// 0 to 1 in hundredths.
 fn weight(label: &str, value: &Value) -> Result<Weight, Bad> {
-    let decimal = number(0.0..=1.0)(label, value)?.to_string();
-    let hundredths = match decimal.split_once('.') {
-        None => u8::from_str(&decimal).ok().map(|whole| whole * 100),
-        Some((_, cents)) if cents.len() <= 2 => u8::from_str(&format!("{cents:0<2}")).ok(),
-        Some(_) => None,
-    };
-    hundredths.map(Weight).ok_or_else(|| Bad::new(format!("{label} {} is not in range [0, 1] in steps of 0.01", shown(value))))
+    let hundredths = (in_steps(0.0..=1.0, 2)(label, value)? * 100.0).round();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100, whole")]
+    Ok(Weight(hundredths as u8))
 }
 
 /// `{"Host": [name]}`; an object without it is no header at all.
