@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use quorate_core::ids::{AccountId, ZoneId};
+use quorate_store::audit::Actor;
 use quorate_store::tokens::{self, Scope, Token};
 use quorate_store::zones::{self, Zone};
 use quorate_store::{Db, Tenant};
@@ -20,6 +22,7 @@ use tokio::time::Instant;
 use crate::Shared;
 use crate::error::ApiError;
 use crate::extract::path_id;
+use crate::serve::Peer;
 
 /// How long a token may be believed without asking the database. A revoked one is refused after this
 /// at the latest; five seconds are promised.
@@ -103,13 +106,20 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) token: Arc<Token>,
+    /// Where the request came from; `None` where it came over no socket.
+    address: Option<IpAddr>,
     db: Db,
 }
 
 impl Caller {
     /// Everything that the token reaches.
     pub(crate) async fn begin(&self) -> Result<Tenant, ApiError> {
-        Ok(self.db.tenant(&self.token.accounts).await?)
+        Ok(self.db.tenant_by(&self.token.accounts, &self.actor()).await?)
+    }
+
+    /// Who is behind what this request changes.
+    fn actor(&self) -> Actor {
+        Actor::Token { id: self.token.id, name: self.token.name.clone(), address: self.address }
     }
 
     /// Refuses an account that does not exist or that the token does not reach, alike.
@@ -133,7 +143,8 @@ impl FromRequestParts<Shared> for Caller {
         if token.expires_on.is_some_and(|end| end <= state.api.clock.now()) {
             return Err(ApiError::InvalidToken { expired: true });
         }
-        Ok(Self { token, db: state.api.db.clone() })
+        let address = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical());
+        Ok(Self { token, address, db: state.api.db.clone() })
     }
 }
 
@@ -161,14 +172,14 @@ impl Access for Edit {
 #[derive(Debug)]
 pub(crate) struct InAccount<A> {
     pub(crate) account: AccountId,
-    db: Db,
+    caller: Caller,
     access: PhantomData<fn() -> A>,
 }
 
 impl<A> InAccount<A> {
     /// Begins a transaction that sees this account.
     pub(crate) async fn begin(&self) -> Result<Tenant, ApiError> {
-        Ok(self.db.tenant(&[self.account]).await?)
+        Ok(self.caller.db.tenant_by(&[self.account], &self.caller.actor()).await?)
     }
 }
 
@@ -182,7 +193,7 @@ impl<A: Access> FromRequestParts<Shared> for InAccount<A> {
             None => caller.token.accounts.first().copied().ok_or(ApiError::OutOfReach)?,
         };
         caller.may::<A>()?;
-        Ok(Self { account, db: caller.db, access: PhantomData })
+        Ok(Self { account, caller, access: PhantomData })
     }
 }
 

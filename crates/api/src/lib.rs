@@ -5,6 +5,7 @@
 
 mod accounts;
 mod answer;
+mod audit_logs;
 mod auth;
 mod body;
 mod envelope;
@@ -95,6 +96,7 @@ fn v4() -> Router<Shared> {
         .route("/accounts", get(accounts::list))
         .route("/accounts/{account_id}", get(accounts::show))
         .route("/accounts/{account_id}/load_balancers/usage", get(accounts::usage))
+        .route("/accounts/{account_id}/audit_logs", get(audit_logs::list))
         .route("/zones", get(zones::list))
         .route("/zones/{zone_id}", get(zones::show))
         .route("/user", get(user::show))

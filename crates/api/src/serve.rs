@@ -1,8 +1,16 @@
 //! The accept loop: bounded connections, a deadline for request heads, and an orderly end.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::future::RouteFuture;
+use http::Response;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -10,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Service;
 
 /// Limits of a listener.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +47,32 @@ impl Default for ServeLimits {
     }
 }
 
+/// The other end of the connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Tells the router where its requests come from.
+#[derive(Clone, Debug)]
+struct WithPeer {
+    peer: Peer,
+    router: Router,
+}
+
+impl Service<http::Request<Incoming>> for WithPeer {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request>::poll_ready(&mut self.router, context)
+    }
+
+    fn call(&mut self, mut request: http::Request<Incoming>) -> RouteFuture<Infallible> {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request.map(Body::new))
+    }
+}
+
 /// Wait after the system refused a connection, as it does where files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,7 +84,6 @@ const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 /// Serves `router` until `stop`, then lets begun requests end, and cuts what is left after `limits.drain`.
 pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, stop: CancellationToken) {
     let server = builder(limits);
-    let service = TowerToHyperService::new(router);
     let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
     let connections = std::sync::Arc::new(Semaphore::new(limits.connections_max));
     loop {
@@ -63,15 +97,16 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, s
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match stream {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match stream {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let (server, service, stop, cut) = (server.clone(), service.clone(), stop.clone(), cut.clone());
+        let service = TowerToHyperService::new(WithPeer { peer: Peer(peer), router: router.clone() });
+        let (server, stop, cut) = (server.clone(), stop.clone(), cut.clone());
         tracker.spawn(async move {
             tokio::select! {
                 biased;
@@ -139,7 +174,7 @@ async fn speaks_within(stream: &TcpStream, time: Duration) -> bool {
 async fn connection(
     server: &auto::Builder<TokioExecutor>,
     stream: TcpStream,
-    service: TowerToHyperService<Router>,
+    service: TowerToHyperService<WithPeer>,
     stop: &CancellationToken,
     cut: &CancellationToken,
 ) {

@@ -43,7 +43,7 @@ pub fn affinity_ttl(session_affinity: &str) -> Option<AffinityTtl> {
 
 /// The settings of a load balancer, valid. What is not executed is kept as the JSON that was sent
 /// (`None`: absent) and given back.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LoadBalancerSettings {
     /// Host name in the zone.
     pub name: String,

@@ -95,7 +95,7 @@ impl CheckRegionsSetting {
 
 /// The settings of a pool, valid. What the vendor's schema knows and we do not execute is kept as
 /// the JSON that was sent (`None`: absent) and given back.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PoolSettings {
     pub name: String,
     pub description: String,

@@ -1,6 +1,7 @@
 //! The commands of the operator. They go to the database directly, so they work while nothing else runs.
 
 pub mod accounts;
+pub mod audit;
 pub mod tokens;
 pub mod worker_tokens;
 pub mod zones;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quorate_pg::{Binaries, Install, Server, Wanted, folder, server};
 use serde_json::Value;
+use sqlx::{Connection as _, Executor as _};
 use tempfile::TempDir;
 
 /// A migrated database, and a data folder with the secrets.
@@ -156,6 +157,38 @@ async fn an_operator_makes_lists_changes_and_ends_accounts_zones_tokens_and_pops
     let live: Vec<Value> = here.lists("token").await.into_iter().filter(|token| token["revoked_on"].is_null()).collect();
     assert_eq!(live.iter().map(|token| &token["name"]).collect::<Vec<_>>(), ["both"], "what also reaches another account goes on");
     here.fails(&["account", "revoke", "nobody"], 1, "nobody").await;
+
+    here.server.stop().await.expect("Postgres stops");
+}
+
+#[tokio::test]
+async fn what_the_operator_does_is_in_the_audit_log_and_a_change_of_the_log_is_found() {
+    let here = Installation::new().await;
+    here.make_secrets().await;
+    let account = here.does(&["account", "create", "shop"]).await;
+    let zone = here.does(&["zone", "create", "example.com", "--account", "shop"]).await;
+    here.does(&["zone", "set", &zone, "--load-balancing", "off"]).await;
+    here.does(&["token", "create", "ci", "--account", "shop"]).await;
+    here.does(&["worker-token", "create", "lhr", "--region", "WEU", "--city", "London", "--country", "GB"]).await;
+
+    let text = here.does(&["audit", "list", "--account", "shop", "--json"]).await;
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    let did: Vec<String> =
+        rows.iter().map(|row| format!("{} {} {}", row["actor"]["kind"], row["action"], row["resource"]["name"])).collect();
+    let expected = [("create", "ci"), ("update", "example.com"), ("create", "example.com"), ("create", "shop")];
+    assert_eq!(did, expected.map(|(action, name)| format!("\"operator\" \"{action}\" \"{name}\"")));
+    assert_eq!(rows[1]["changed"], serde_json::json!(["load_balancing_enabled"]));
+    let installation = here.does(&["audit", "list"]).await;
+    assert!(installation.contains("worker_token") && installation.contains("lhr"), "{installation}");
+
+    let whole = here.does(&["audit", "verify"]).await;
+    let hash = rows[0]["hash"].as_str().expect("a hash");
+    assert!(whole.lines().any(|line| line.contains(&account) && line.contains(hash)), "{whole}");
+    let mut owner = sqlx::PgConnection::connect(&here.server.admin_url(server::DATABASE)).await.expect("connects");
+    owner.execute("update audit_log set object_name = 'harmless' where object_name = 'example.com' and seq = 3").await.expect("tampers");
+    owner.close().await.expect("closes");
+    here.fails(&["audit", "verify", "--account", "shop"], 1, "1 of 1 chains are broken").await;
+    assert!(here.run(&["audit", "verify"]).await.stdout.contains("BROKEN: row 3: it was changed"));
 
     here.server.stop().await.expect("Postgres stops");
 }

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use quorate_core::ids::AccountId;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use crate::audit::{self, Audited};
 use crate::db::{Operator, Tenant};
 use crate::error::Error;
 use crate::row::{self, Place};
@@ -73,9 +75,38 @@ impl TryFrom<Row> for Account {
     }
 }
 
+impl Audited for Account {
+    const KIND: &'static str = "account";
+
+    fn accounts(&self) -> Vec<AccountId> {
+        vec![self.id]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fields(&self) -> Value {
+        json!({
+            "name": self.name,
+            "load_balancing_enabled": self.load_balancing_enabled,
+            "load_balancers": self.limits.load_balancers,
+            "pools": self.limits.pools,
+            "origins": self.limits.origins,
+            "monitors": self.limits.monitors,
+            "max_origins_per_pool": self.limits.max_origins_per_pool,
+            "minimum_monitor_interval": self.limits.minimum_monitor_interval,
+        })
+    }
+}
+
 pub async fn create(op: &mut Operator, name: &str, limits: Limits) -> Result<Account, Error> {
     let id = AccountId::random(&mut rand::rng());
-    sqlx::query_as!(
+    let account: Account = sqlx::query_as!(
         Row,
         r#"
         insert into account (
@@ -96,7 +127,9 @@ pub async fn create(op: &mut Operator, name: &str, limits: Limits) -> Result<Acc
     )
     .fetch_one(op.conn())
     .await?
-    .try_into()
+    .try_into()?;
+    audit::created(op.conn(), &account).await?;
+    Ok(account)
 }
 
 /// Changes limits or the load-balancing flag; `None` leaves as is. `Ok(None)`: no such account.
@@ -106,7 +139,8 @@ pub async fn update(
     limits: Option<Limits>,
     load_balancing_enabled: Option<bool>,
 ) -> Result<Option<Account>, Error> {
-    sqlx::query_as!(
+    let Some(before) = locked(op.conn(), id).await? else { return Ok(None) };
+    let after: Account = sqlx::query_as!(
         Row,
         r#"
         update account
@@ -130,10 +164,13 @@ pub async fn update(
         limits.map(|limits| i64::from(limits.max_origins_per_pool)),
         limits.map(|limits| i32::from(limits.minimum_monitor_interval)),
     )
-    .fetch_optional(op.conn())
+    .fetch_one(op.conn())
     .await?
-    .map(TryInto::try_into)
-    .transpose()
+    .try_into()?;
+    if after != before {
+        audit::updated(op.conn(), &before, &after).await?;
+    }
+    Ok(Some(after))
 }
 
 /// In creation order.
@@ -203,7 +240,12 @@ pub(crate) async fn usage_now(conn: &mut PgConnection, id: AccountId) -> Result<
 /// exact, and changes of one account cannot wait for each other in a circle.
 /// `Error::MissingReference` for an account that is not there (or not the tenant's).
 pub(crate) async fn lock(conn: &mut PgConnection, id: AccountId) -> Result<Limits, Error> {
-    let locked = sqlx::query_as!(
+    let account = locked(conn, id).await?;
+    Ok(account.ok_or_else(|| Error::MissingReference { resource: "account", id: id.to_string() })?.limits)
+}
+
+async fn locked(conn: &mut PgConnection, id: AccountId) -> Result<Option<Account>, Error> {
+    sqlx::query_as!(
         Row,
         r#"
         select account_id, name, load_balancing_enabled, load_balancers_max, pools_max, origins_max, monitors_max,
@@ -215,9 +257,9 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: AccountId) -> Result<Limit
         id.as_bytes()
     )
     .fetch_optional(conn)
-    .await?;
-    let account: Account = locked.ok_or_else(|| Error::MissingReference { resource: "account", id: id.to_string() })?.try_into()?;
-    Ok(account.limits)
+    .await?
+    .map(TryInto::try_into)
+    .transpose()
 }
 
 /// Whether `more` fit under `limit` beside the `count` that are there.

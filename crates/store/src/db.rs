@@ -11,6 +11,7 @@ use quorate_core::ids::AccountId;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Executor, PgConnection, Postgres, Transaction};
 
+use crate::audit::Actor;
 use crate::error::Error;
 use crate::schema;
 
@@ -143,11 +144,24 @@ impl Db {
         Ok(db)
     }
 
-    /// Begins a transaction that sees only `accounts`. Dropped without [`Tenant::commit`]: rolled back.
+    /// Begins a transaction that sees only `accounts`, in which the operator acts. Dropped without
+    /// [`Tenant::commit`]: rolled back.
     pub async fn tenant(&self, accounts: &[AccountId]) -> Result<Tenant, Error> {
+        self.tenant_by(accounts, &Actor::Operator).await
+    }
+
+    /// As [`tenant`](Self::tenant), and what it changes is the `actor`'s doing.
+    pub async fn tenant_by(&self, accounts: &[AccountId], actor: &Actor) -> Result<Tenant, Error> {
         let mut tx = self.pools.load().api.begin().await?;
         let ids: Vec<&[u8]> = accounts.iter().map(|id| id.as_bytes().as_slice()).collect();
-        sqlx::query_scalar!("select set_config('quorate.accounts', $1::bytea[]::text, true)", &ids as &[&[u8]]).fetch_one(&mut *tx).await?;
+        let actor = serde_json::to_string(actor).expect("an actor has string keys and no failing serializer");
+        sqlx::query!(
+            "select set_config('quorate.accounts', $1::bytea[]::text, true) as accounts, set_config('quorate.actor', $2, true) as actor",
+            &ids as &[&[u8]],
+            actor
+        )
+        .fetch_one(&mut *tx)
+        .await?;
         Ok(Tenant { tx, accounts: accounts.to_vec() })
     }
 

@@ -2,6 +2,7 @@
 //! because it has two implementations: Postgres and an in-memory twin, held to one contract suite.
 
 pub mod accounts;
+pub mod audit;
 mod buckets;
 pub mod db;
 pub mod error;

@@ -10,10 +10,11 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::accounts;
+use crate::audit::{self, Audited};
 use crate::db::Tenant;
 use crate::error::{Error, on_constraint};
 use crate::pools;
-use crate::row::Place;
+use crate::row::{Place, fields};
 
 type PoolMap = BTreeMap<String, Vec<PoolId>>;
 
@@ -86,6 +87,26 @@ impl TryFrom<Row> for LoadBalancer {
     }
 }
 
+impl Audited for LoadBalancer {
+    const KIND: &'static str = "load_balancer";
+
+    fn accounts(&self) -> Vec<AccountId> {
+        vec![self.account_id]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.settings.name.clone()
+    }
+
+    fn fields(&self) -> Value {
+        fields(&self.settings)
+    }
+}
+
 /// In creation order.
 pub async fn list(db: &mut Tenant, zone: ZoneId) -> Result<Vec<LoadBalancer>, Error> {
     select(db.conn(), zone, None).await
@@ -149,6 +170,7 @@ pub async fn create(db: &mut Tenant, account: AccountId, zone: ZoneId, settings:
         modified_on: now,
     };
     write(db, &load_balancer).await?;
+    audit::created(db.conn(), &load_balancer).await?;
     Ok(load_balancer)
 }
 
@@ -164,8 +186,9 @@ pub async fn replace(
         return Ok(Some(current));
     }
     let (_, now) = accounts::usage_now(db.conn(), current.account_id).await?;
-    let load_balancer = LoadBalancer { settings: settings.clone(), modified_on: now, ..current };
+    let load_balancer = LoadBalancer { settings: settings.clone(), modified_on: now, ..current.clone() };
     write(db, &load_balancer).await?;
+    audit::updated(db.conn(), &current, &load_balancer).await?;
     Ok(Some(load_balancer))
 }
 
@@ -259,5 +282,6 @@ pub async fn delete(db: &mut Tenant, zone: ZoneId, id: LoadBalancerId) -> Result
     sqlx::query!("delete from load_balancer where account_id = $1 and load_balancer_id = $2", found.account_id.as_bytes(), id.as_bytes())
         .execute(db.conn())
         .await?;
+    audit::deleted(db.conn(), &found).await?;
     Ok(true)
 }

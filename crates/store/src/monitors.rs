@@ -7,9 +7,10 @@ use quorate_core::monitor::{Monitor, MonitorSettings};
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use crate::audit::{self, Audited};
 use crate::db::Tenant;
 use crate::error::{Error, Referrer};
-use crate::row::{Place, hex};
+use crate::row::{self, Place, hex};
 use crate::{accounts, buckets};
 
 pub(crate) struct Row {
@@ -67,6 +68,36 @@ impl TryFrom<Row> for Monitor {
     }
 }
 
+impl Audited for Monitor {
+    const KIND: &'static str = "monitor";
+
+    fn accounts(&self) -> Vec<AccountId> {
+        vec![self.account_id]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// Monitors have no name.
+    fn name(&self) -> String {
+        self.settings.description.clone()
+    }
+
+    fn fields(&self) -> Value {
+        let mut fields = row::fields(&self.settings);
+        if let Some(header) = fields.get_mut("header") {
+            audit::masked(header, is_secret_header);
+        }
+        fields
+    }
+}
+
+/// Whether the value of a request header opens something.
+fn is_secret_header(name: &str) -> bool {
+    ["authorization", "cookie", "proxy-authorization"].iter().any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
 /// In creation order.
 pub async fn list(db: &mut Tenant, account: AccountId) -> Result<Vec<Monitor>, Error> {
     select(db.conn(), account, None).await
@@ -116,6 +147,7 @@ pub async fn create(db: &mut Tenant, account: AccountId, settings: &MonitorSetti
         modified_on: now,
     };
     write(db.conn(), &monitor).await?;
+    audit::created(db.conn(), &monitor).await?;
     Ok(monitor)
 }
 
@@ -174,8 +206,9 @@ pub async fn replace(db: &mut Tenant, account: AccountId, id: MonitorId, setting
     }
     let (_, now) = accounts::usage_now(db.conn(), account).await?;
     let probes_differently = current.settings.probes_differently(settings);
-    let monitor = Monitor { settings: settings.clone(), modified_on: now, ..current };
+    let monitor = Monitor { settings: settings.clone(), modified_on: now, ..current.clone() };
     write(db.conn(), &monitor).await?;
+    audit::updated(db.conn(), &current, &monitor).await?;
     if probes_differently {
         renew_generations(db.conn(), account, id).await?;
     }
@@ -221,7 +254,7 @@ async fn renew_generations(conn: &mut PgConnection, account: AccountId, id: Moni
 
 /// `Error::Referenced` while pools use it. `Ok(false)`: no such monitor.
 pub async fn delete(db: &mut Tenant, account: AccountId, id: MonitorId) -> Result<bool, Error> {
-    accounts::lock(db.conn(), account).await?;
+    let Some(monitor) = find_for_update(db, account, id).await? else { return Ok(false) };
     let users = sqlx::query!(
         "select pool_id, name from pool where account_id = $1 and monitor_id = $2 order by created_on, pool_id",
         account.as_bytes(),
@@ -238,8 +271,9 @@ pub async fn delete(db: &mut Tenant, account: AccountId, id: MonitorId) -> Resul
         });
         return Err(Error::Referenced { referrers: referrers.collect() });
     }
-    let deleted = sqlx::query!("delete from monitor where account_id = $1 and monitor_id = $2", account.as_bytes(), id.as_bytes())
+    sqlx::query!("delete from monitor where account_id = $1 and monitor_id = $2", account.as_bytes(), id.as_bytes())
         .execute(db.conn())
         .await?;
-    Ok(deleted.rows_affected() > 0)
+    audit::deleted(db.conn(), &monitor).await?;
+    Ok(true)
 }

@@ -7,13 +7,35 @@ use quorate_core::bucket::Bucket;
 use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId};
 use quorate_core::pool::{Origin, OriginHealth, OriginSettings, Pool, PoolSettings, pool_state};
 use quorate_core::vote::Published;
+use serde_json::Value;
 
+use crate::audit::{self, Audited};
 use crate::db::Tenant;
 use crate::error::{Error, Referrer};
-use crate::row::hex;
+use crate::row::{fields, hex};
 use crate::{accounts, buckets};
 
 pub(crate) use rows::{PoolRow, pool_row};
+
+impl Audited for Pool {
+    const KIND: &'static str = "pool";
+
+    fn accounts(&self) -> Vec<AccountId> {
+        vec![self.account_id]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.settings.name.clone()
+    }
+
+    fn fields(&self) -> Value {
+        fields(&self.settings)
+    }
+}
 
 /// In creation order; `monitor` keeps only the pools that use it.
 pub async fn list(db: &mut Tenant, account: AccountId, monitor: Option<MonitorId>) -> Result<Vec<Pool>, Error> {
@@ -72,6 +94,7 @@ pub async fn create(db: &mut Tenant, account: AccountId, settings: &PoolSettings
     let state = pool_state(settings.enabled, settings.monitor.is_some(), settings.minimum_origins, &health);
     rows::insert_pool_state(db.conn(), &pool, state).await?;
     rows::write_check_states(db.conn(), &pool).await?;
+    audit::created(db.conn(), &pool).await?;
     Ok(pool)
 }
 
@@ -111,12 +134,13 @@ pub async fn replace(db: &mut Tenant, account: AccountId, id: PoolId, settings: 
     buckets::bump_config(db.conn(), &[Bucket::of(id)]).await?;
     rows::delete_check_states(db.conn(), &pool, &removed).await?;
     rows::write_check_states(db.conn(), &pool).await?;
+    audit::updated(db.conn(), &current, &pool).await?;
     Ok(Some(pool))
 }
 
 /// `Error::Referenced` while load balancers name it, with every place. `Ok(false)`: no such pool.
 pub async fn delete(db: &mut Tenant, account: AccountId, id: PoolId) -> Result<bool, Error> {
-    accounts::lock(db.conn(), account).await?;
+    let Some(pool) = find_for_update(db, account, id).await? else { return Ok(false) };
     let referrers = sqlx::query!(
         r#"
         select l.load_balancer_id, l.name, r.place
@@ -139,15 +163,11 @@ pub async fn delete(db: &mut Tenant, account: AccountId, id: PoolId) -> Result<b
         });
         return Err(Error::Referenced { referrers: referrers.collect() });
     }
-    let deleted = sqlx::query!("delete from pool where account_id = $1 and pool_id = $2", account.as_bytes(), id.as_bytes())
-        .execute(db.conn())
-        .await?;
-    if deleted.rows_affected() == 0 {
-        return Ok(false);
-    }
+    sqlx::query!("delete from pool where account_id = $1 and pool_id = $2", account.as_bytes(), id.as_bytes()).execute(db.conn()).await?;
     let bucket = Bucket::of(id);
     buckets::bump_config(db.conn(), &[bucket]).await?;
     rows::delete_pool_state(db.conn(), bucket, account, id).await?;
+    audit::deleted(db.conn(), &pool).await?;
     Ok(true)
 }
 

@@ -46,6 +46,11 @@ impl Place<'_> {
     }
 }
 
+/// What can change of an object, by field, for the audit log.
+pub(crate) fn fields(settings: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(settings).expect("settings have string keys and no failing serializer")
+}
+
 /// A count from SQL, which is never negative.
 pub(crate) fn count(value: i64) -> u32 {
     u32::try_from(value).unwrap_or(if value < 0 { 0 } else { u32::MAX })

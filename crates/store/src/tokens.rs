@@ -7,9 +7,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use quorate_core::ids::{AccountId, TokenId};
+use serde_json::{Value, json};
 use sha2::Sha256;
+use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
 
+use crate::accounts;
+use crate::audit::{self, Audited};
 use crate::db::{Db, Operator};
 use crate::error::Error;
 use crate::row::Place;
@@ -92,15 +96,52 @@ impl TryFrom<Row> for Token {
     }
 }
 
+impl Audited for Token {
+    const KIND: &'static str = "token";
+
+    fn accounts(&self) -> Vec<AccountId> {
+        in_order(&self.accounts)
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fields(&self) -> Value {
+        json!({
+            "name": self.name,
+            "may_edit": self.scope == Scope::Edit,
+            "accounts": self.accounts,
+            "expires_on": self.expires_on,
+            "revoked_on": self.revoked_on,
+        })
+    }
+}
+
+/// Each account once, in the order in which several are locked.
+fn in_order(accounts: &[AccountId]) -> Vec<AccountId> {
+    let mut accounts = accounts.to_vec();
+    accounts.sort_unstable();
+    accounts.dedup();
+    accounts
+}
+
+/// `Error::MissingReference` for an account that is not there.
+async fn lock(conn: &mut PgConnection, accounts: &[AccountId]) -> Result<(), Error> {
+    for account in in_order(accounts) {
+        accounts::lock(conn, account).await?;
+    }
+    Ok(())
+}
+
 /// Answer: the token and its secret in plain text. `Error::MissingReference` for an account that is not there.
 pub async fn create(op: &mut Operator, pepper: &Pepper, new: NewToken) -> Result<(Token, String), Error> {
     let accounts: Vec<&[u8]> = new.accounts.iter().map(|id| id.as_bytes().as_slice()).collect();
-    let present = sqlx::query_scalar!("select account_id from account where account_id = any ($1)", &accounts as &[&[u8]])
-        .fetch_all(op.conn())
-        .await?;
-    if let Some(missing) = new.accounts.iter().find(|id| !present.iter().any(|present| present == id.as_bytes())) {
-        return Err(Error::MissingReference { resource: "account", id: missing.to_string() });
-    }
+    lock(op.conn(), &new.accounts).await?;
     // Two tokens with one id part are as good as impossible; then the next draw is another.
     loop {
         let id = TokenId::random(&mut rand::rng());
@@ -126,13 +167,19 @@ pub async fn create(op: &mut Operator, pepper: &Pepper, new: NewToken) -> Result
         .fetch_optional(op.conn())
         .await?;
         if let Some(row) = row {
-            return Ok((row.try_into()?, secret));
+            let token = row.try_into()?;
+            audit::created(op.conn(), &token).await?;
+            return Ok((token, secret));
         }
     }
 }
 
 /// All tokens, revoked ones included, in creation order.
 pub async fn list(op: &mut Operator) -> Result<Vec<Token>, Error> {
+    select(op.conn(), None).await
+}
+
+async fn select(conn: &mut PgConnection, id: Option<TokenId>) -> Result<Vec<Token>, Error> {
     sqlx::query_as!(
         Row,
         r#"
@@ -140,10 +187,12 @@ pub async fn list(op: &mut Operator) -> Result<Vec<Token>, Error> {
             expires_on as "expires_on: jiff_sqlx::Timestamp", revoked_on as "revoked_on: jiff_sqlx::Timestamp",
             last_used_on as "last_used_on: jiff_sqlx::Timestamp"
         from api_token
+        where $1::bytea is null or token_id = $1
         order by created_on, token_id
-        "#
+        "#,
+        id.as_ref().map(|id| id.as_bytes().as_slice()),
     )
-    .fetch_all(op.conn())
+    .fetch_all(conn)
     .await?
     .into_iter()
     .map(TryInto::try_into)
@@ -152,11 +201,19 @@ pub async fn list(op: &mut Operator) -> Result<Vec<Token>, Error> {
 
 /// `false`: no such token, or already revoked.
 pub async fn revoke(op: &mut Operator, id: TokenId) -> Result<bool, Error> {
+    let Some(before) = select(op.conn(), Some(id)).await?.pop() else { return Ok(false) };
+    lock(op.conn(), &before.accounts).await?;
     let revoked =
         sqlx::query!("update api_token set revoked_on = clock_timestamp() where token_id = $1 and revoked_on is null", id.as_bytes())
             .execute(op.conn())
             .await?;
-    Ok(revoked.rows_affected() > 0)
+    if revoked.rows_affected() == 0 {
+        return Ok(false);
+    }
+    if let Some(after) = select(op.conn(), Some(id)).await?.pop() {
+        audit::updated(op.conn(), &before, &after).await?;
+    }
+    Ok(true)
 }
 
 /// Whether the text has the form and checksum of a token: tells typing errors without the database.

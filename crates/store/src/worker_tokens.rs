@@ -5,12 +5,15 @@
 
 use jiff::Timestamp;
 use quorate_core::bucket::Bucket;
+use quorate_core::ids::AccountId;
 use quorate_core::pop::{Pop, PopCode, PopNo};
 use quorate_core::region::Region;
 use rand::Rng;
+use serde_json::{Value, json};
 use sqlx::{Executor, PgConnection};
 use subtle::ConstantTimeEq;
 
+use crate::audit::{self, Audited, INSTALLATION};
 use crate::buckets;
 use crate::db::{Db, Operator, Tenant};
 use crate::error::Error;
@@ -70,6 +73,7 @@ pub async fn create(op: &mut Operator, pepper: &Pepper, pop: NewPop) -> Result<(
     let secret = hex(&bytes);
     // Numbers are given one after another: one registration at a time. Reading goes on meanwhile.
     op.conn().execute("lock table pop in share row exclusive mode").await?;
+    let before = registration(op.conn(), &pop.code).await?;
     let row = sqlx::query_as!(
         Row,
         r#"
@@ -89,8 +93,69 @@ pub async fn create(op: &mut Operator, pepper: &Pepper, pop: NewPop) -> Result<(
     .fetch_optional(op.conn())
     .await?
     .ok_or(Error::NotUnique { field: "code" })?;
+    let pop: Pop = row.try_into()?;
+    let after = registration(op.conn(), &pop.code).await?;
+    match (before, after) {
+        (Some(before), Some(after)) => audit::updated(op.conn(), &before, &after).await?,
+        (None, Some(after)) => audit::created(op.conn(), &after).await?,
+        (_, None) => {}
+    }
     electorate_changed(op.conn()).await?;
-    Ok((row.try_into()?, secret))
+    Ok((pop, secret))
+}
+
+/// A PoP with its token, as the audit log knows it.
+struct Registration {
+    pop: Pop,
+    /// Of the token: shows that there is a new one.
+    secret_digest: Vec<u8>,
+    revoked_on: Option<Timestamp>,
+}
+
+impl Audited for Registration {
+    const KIND: &'static str = "worker_token";
+
+    fn accounts(&self) -> Vec<AccountId> {
+        vec![INSTALLATION]
+    }
+
+    fn id(&self) -> String {
+        self.pop.no.0.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.pop.code.to_string()
+    }
+
+    fn fields(&self) -> Value {
+        json!({
+            "region": self.pop.region.code(),
+            "city": self.pop.city,
+            "country": self.pop.country,
+            "secret_digest": hex(&self.secret_digest),
+            "revoked_on": self.revoked_on,
+        })
+    }
+}
+
+async fn registration(conn: &mut PgConnection, code: &PopCode) -> Result<Option<Registration>, Error> {
+    let found = sqlx::query!(
+        r#"
+        select pop_no, code, region, city, country, secret_digest, revoked_on as "revoked_on: jiff_sqlx::Timestamp"
+        from pop
+        where code = $1
+        "#,
+        code.as_str()
+    )
+    .fetch_optional(conn)
+    .await?;
+    let Some(found) = found else { return Ok(None) };
+    let pop = Row { pop_no: found.pop_no, code: found.code, region: found.region, city: found.city, country: found.country };
+    Ok(Some(Registration {
+        pop: pop.try_into()?,
+        secret_digest: found.secret_digest,
+        revoked_on: found.revoked_on.map(jiff_sqlx::Timestamp::to_jiff),
+    }))
 }
 
 /// Every registered PoP votes on a pool without `check_regions`: a verdict counted among the others must not pass any more.
@@ -133,11 +198,15 @@ pub async fn list(op: &mut Operator) -> Result<Vec<RegisteredPop>, Error> {
 
 /// `false`: no such PoP, or already revoked.
 pub async fn revoke(op: &mut Operator, code: &PopCode) -> Result<bool, Error> {
+    let before = registration(op.conn(), code).await?;
     let revoked = sqlx::query!("update pop set revoked_on = clock_timestamp() where code = $1 and revoked_on is null", code.as_str())
         .execute(op.conn())
         .await?;
     if revoked.rows_affected() == 0 {
         return Ok(false);
+    }
+    if let (Some(before), Some(after)) = (before, registration(op.conn(), code).await?) {
+        audit::updated(op.conn(), &before, &after).await?;
     }
     electorate_changed(op.conn()).await?;
     Ok(true)

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use quorate_core::ids::{AccountId, ZoneId};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::accounts;
+use crate::audit::{self, Audited};
 use crate::db::{Operator, Tenant};
 use crate::error::{Error, Referrer, on_constraint};
 use crate::row::{Place, hex};
@@ -48,6 +50,26 @@ impl TryFrom<Row> for Zone {
     }
 }
 
+impl Audited for Zone {
+    const KIND: &'static str = "zone";
+
+    fn accounts(&self) -> Vec<AccountId> {
+        vec![self.account_id]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fields(&self) -> Value {
+        json!({"name": self.name, "load_balancing_enabled": self.load_balancing_enabled})
+    }
+}
+
 /// `Error::NotUnique { field: "name" }` where the name is taken in the account, `Error::MissingReference` for the account.
 pub async fn create(op: &mut Operator, account: AccountId, name: &str) -> Result<Zone, Error> {
     accounts::lock(op.conn(), account).await?;
@@ -66,22 +88,40 @@ pub async fn create(op: &mut Operator, account: AccountId, name: &str) -> Result
     .await
     .map_err(|problem| on_constraint(problem, "zone_name_key", || Error::NotUnique { field: "name" }))?;
     let zone = select(op.conn(), Some(id)).await?.pop();
-    zone.ok_or_else(|| Error::MissingReference { resource: "zone", id: id.to_string() })
+    let zone = zone.ok_or_else(|| Error::MissingReference { resource: "zone", id: id.to_string() })?;
+    audit::created(op.conn(), &zone).await?;
+    Ok(zone)
 }
 
 /// `Ok(None)`: no such zone.
 pub async fn set_load_balancing(op: &mut Operator, id: ZoneId, enabled: bool) -> Result<Option<Zone>, Error> {
+    let Some(before) = find_for_update(op, id).await? else { return Ok(None) };
+    if before.load_balancing_enabled == enabled {
+        return Ok(Some(before));
+    }
     sqlx::query!(
         r#"
         update zone
         set load_balancing_enabled = $2, modified_on = clock_timestamp()
-        where zone_id = $1 and load_balancing_enabled <> $2
+        where zone_id = $1
         "#,
         id.as_bytes(),
         enabled
     )
     .execute(op.conn())
     .await?;
+    let after = select(op.conn(), Some(id)).await?.pop();
+    if let Some(after) = &after {
+        audit::updated(op.conn(), &before, after).await?;
+    }
+    Ok(after)
+}
+
+/// Under the lock of its account.
+async fn find_for_update(op: &mut Operator, id: ZoneId) -> Result<Option<Zone>, Error> {
+    let Some(found) = select(op.conn(), Some(id)).await?.pop() else { return Ok(None) };
+    accounts::lock(op.conn(), found.account_id).await?;
+    // Once more: it may have changed before the lock.
     Ok(select(op.conn(), Some(id)).await?.pop())
 }
 
@@ -92,8 +132,7 @@ pub async fn list_all(op: &mut Operator) -> Result<Vec<Zone>, Error> {
 
 /// `Error::Referenced` while load balancers are in it. `Ok(false)`: no such zone.
 pub async fn delete(op: &mut Operator, id: ZoneId) -> Result<bool, Error> {
-    let Some(zone) = select(op.conn(), Some(id)).await?.pop() else { return Ok(false) };
-    accounts::lock(op.conn(), zone.account_id).await?;
+    let Some(zone) = find_for_update(op, id).await? else { return Ok(false) };
     let inside = sqlx::query!(
         r#"
         select load_balancer_id, name
@@ -115,10 +154,11 @@ pub async fn delete(op: &mut Operator, id: ZoneId) -> Result<bool, Error> {
         });
         return Err(Error::Referenced { referrers: referrers.collect() });
     }
-    let deleted = sqlx::query!("delete from zone where account_id = $1 and zone_id = $2", zone.account_id.as_bytes(), id.as_bytes())
+    sqlx::query!("delete from zone where account_id = $1 and zone_id = $2", zone.account_id.as_bytes(), id.as_bytes())
         .execute(op.conn())
         .await?;
-    Ok(deleted.rows_affected() > 0)
+    audit::deleted(op.conn(), &zone).await?;
+    Ok(true)
 }
 
 /// All zones of the accounts that the tenant sees, in creation order.

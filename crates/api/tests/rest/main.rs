@@ -1,5 +1,6 @@
 //! The REST contract, seen by a client: a real server, a real database, plain HTTP.
 
+mod audit_logs;
 mod auth;
 mod bodies;
 mod health;

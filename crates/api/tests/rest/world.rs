@@ -1,6 +1,8 @@
 //! The world of these tests: a database each, a server on loopback, a client that speaks plain HTTP,
 //! and the operator's hand for what the API cannot make.
 
+mod trail;
+
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +22,7 @@ use quorate_store::{Db, schema, zones};
 use rand::RngExt;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, raw_sql};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, raw_sql};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -116,12 +118,20 @@ impl World {
         Self { db, address, ready, admin, database, stop, serving }
     }
 
-    /// Stops the server and drops the database.
+    /// Stops the server and drops the database, in which every object has to have its trail.
     pub(crate) async fn end(self) {
         self.stop.cancel();
         self.serving.wait().await;
         self.db.close().await;
+        let mut admin = self.admin_session().await;
+        trail::is_complete(&mut admin).await;
+        admin.close().await.expect("closes");
         run(&self.admin, format!("drop database {} with (force)", self.database)).await;
+    }
+
+    /// An administrator's session, past all row-level security.
+    pub(crate) async fn admin_session(&self) -> PgConnection {
+        self.admin.clone().database(&self.database).connect().await.expect("the server answers")
     }
 
     pub(crate) async fn tenant(&self, zone_name: &str) -> Tenant {

@@ -122,7 +122,7 @@ async fn a_connection_forgets_its_accounts_with_the_transaction() {
     let statement = statements().into_iter().find(|statement| statement.contains("quorate.accounts")).expect("every tenant runs it");
     app.execute(AssertSqlSafe(format!("prepare see as {statement}"))).await.unwrap();
     for (ending, expected) in [("select 1", 1), ("commit", 0), ("rollback", 0)] {
-        app.execute(AssertSqlSafe(format!(r#"begin; execute see('{{"\\x{account}"}}'); {ending}"#))).await.unwrap();
+        app.execute(AssertSqlSafe(format!(r#"begin; execute see('{{"\\x{account}"}}', ''); {ending}"#))).await.unwrap();
         let seen: i64 = app.fetch_one("select count(*) from account").await.unwrap().get(0);
         assert_eq!(seen, expected, "after {ending}");
         app.execute("rollback").await.unwrap();

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
 
 mod accounts;
+mod audit;
 mod events;
 mod isolation;
 mod load_balancers;
