@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::jobs::{JobKey, Jobs, Member, Start};
 use crate::manifest::{Entry, Manifest};
 use crate::outbox::{Outboxes, SessionId};
-use crate::probe::{Outcome, Target};
+use crate::probe::{Capabilities, Outcome, Target};
 
 /// Checks of a bucket whose rejection is told; the others only vote config error.
 pub(crate) const REJECTED_TOLD_MAX: usize = 100;
@@ -39,6 +39,7 @@ pub(crate) struct Board {
     /// Checks that can be run.
     running: usize,
     pub(crate) checks_max: usize,
+    capabilities: Capabilities,
 }
 
 /// The checks of a bucket, in order of position.
@@ -79,7 +80,7 @@ enum Run {
 }
 
 impl Board {
-    pub(crate) fn new(pop: &PopCode, now: Instant) -> Self {
+    pub(crate) fn new(pop: &PopCode, capabilities: Capabilities, now: Instant) -> Self {
         Self {
             buckets: BTreeMap::new(),
             jobs: Jobs::new(pop, now),
@@ -87,6 +88,7 @@ impl Board {
             checks: 0,
             running: 0,
             checks_max: CHECKS_MAX,
+            capabilities,
         }
     }
 
@@ -244,7 +246,8 @@ impl Board {
             slot.finished = before.finished;
         }
         let runnable = Check::try_from(&spec).map_err(|error| error.to_string()).and_then(|check| {
-            let target = Target::new(&check).map_err(|error| error.to_string())?;
+            let target = Target::new(&check).and_then(|target| self.capabilities.allow(&target).map(|()| target));
+            let target = target.map_err(|error| error.to_string())?;
             if self.running >= self.checks_max {
                 return Err(format!("this worker runs at most {} checks", self.checks_max));
             }
@@ -346,7 +349,7 @@ pub(crate) mod tests {
     pub(crate) const BUCKET: Bucket = Bucket::new(3).expect("below 1024");
 
     pub(crate) fn board(now: Instant) -> Board {
-        Board::new(&"lhr".parse().expect("a code"), now)
+        Board::new(&"lhr".parse().expect("a code"), Capabilities::NONE, now)
     }
 
     /// A TCP check of its own on port `number`.
@@ -507,12 +510,13 @@ pub(crate) mod tests {
     fn a_check_that_cannot_be_run_votes_config_error_and_the_rest_goes_on() {
         let now = Instant::now();
         let mut board = board(now);
-        let ping = Check { probe: Probe::IcmpPing, ..check(1) };
+        let ping = Check { probe: Probe::IcmpPing, port: 0, ..check(1) };
         hold(&mut board, 1, &[ping.clone(), check(2)], now);
         assert_eq!(states(&board, now), [VoteState::ConfigError, VoteState::Unknown]);
         let rejected = board.rejected(BUCKET);
         assert_eq!(rejected.len(), 1);
-        assert_eq!((&rejected[0].check_id[..], &*rejected[0].error), (&ping.id.as_bytes()[..], "this worker cannot probe icmp_ping"));
+        assert_eq!(&rejected[0].check_id[..], ping.id.as_bytes());
+        assert!(rejected[0].error.starts_with("this worker cannot probe icmp_ping: it takes CAP_NET_RAW"), "{}", rejected[0].error);
         assert_eq!(board.window(BUCKET, 0, 1, now).expect("held").details[0].reason, Some(FailureReason::MonitorConfigError));
 
         board.checks_max = 1;

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::board::Board;
 use crate::manifest::disk::Disk;
 use crate::manifest::{Manifest, Refused};
+use crate::probe::Capabilities;
 use crate::status::WorkerStatus;
 
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) struct Hub {
     pub(crate) region: Region,
     /// Of this process.
     pub(crate) boot_id: [u8; 16],
+    pub(crate) capabilities: Capabilities,
     board: Mutex<Board>,
     /// Never goes back within the process, so that no reconnect can be taken for an old message.
     seq: AtomicU64,
@@ -57,7 +59,8 @@ impl Hub {
     /// Takes up what the disk has kept.
     pub(crate) fn new(token: &JoinToken, disk: Option<Disk>, status: watch::Sender<WorkerStatus>) -> Self {
         let now = Instant::now();
-        let mut board = Board::new(&token.pop, now);
+        let capabilities = Capabilities::detect();
+        let mut board = Board::new(&token.pop, capabilities, now);
         for (bucket, manifest) in disk.iter().flat_map(Disk::manifests) {
             board.adopt(bucket, manifest, now);
         }
@@ -69,6 +72,7 @@ impl Hub {
             pop: token.pop.clone(),
             region: token.region,
             boot_id,
+            capabilities,
             board: Mutex::new(board),
             seq: AtomicU64::new(0),
             epoch: Mutex::new(epoch),

@@ -5,25 +5,30 @@
 //! wrong into a failure reason.
 
 mod attempt;
+mod capability;
 mod classify;
 mod connect;
+mod datagram;
 mod fault;
 mod http;
+mod icmp;
 mod net;
 mod resolve;
+mod smtp;
 mod target;
 mod tcp;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
+mod udp;
 
 use std::time::Duration;
 
 use quorate_core::failure::FailureReason;
 use quorate_core::health::Observation;
 
+pub(crate) use capability::Capabilities;
 pub use net::{NetProber, SetupError};
-pub(crate) use target::capabilities;
 pub use target::{Target, Unrunnable};
 
 /// Asks an origin.
@@ -36,9 +41,10 @@ pub trait Prober: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub finding: Finding,
-    /// The last HTTP status that was read.
+    /// The last HTTP status or SMTP reply code that was read.
     pub response_code: Option<u16>,
-    /// TCP: the handshake. HTTP: from the start of the connection to the end of the answer's head.
+    /// TCP: the handshake. HTTP, SMTP: from the start of the connection to the end of the answer's head,
+    /// or of the greeting. ICMP, and UDP with it: the echo, by the kernel's clock.
     pub rtt: Option<Duration>,
     /// Of the last attempt.
     pub phases: Phases,
@@ -87,6 +93,12 @@ pub enum Phase {
     Headers,
     /// Until enough of the body is read.
     Body,
+    /// SMTP: from the connection to the last reply.
+    Dialog,
+    /// ICMP: from the request to its reply.
+    Echo,
+    /// UDP: until somebody answers, or the timeout.
+    Datagram,
 }
 
 /// How long each phase of an attempt took; `None` where it was not reached or not needed. With
@@ -99,6 +111,9 @@ pub struct Phases {
     pub request: Option<Duration>,
     pub headers: Option<Duration>,
     pub body: Option<Duration>,
+    pub dialog: Option<Duration>,
+    pub echo: Option<Duration>,
+    pub datagram: Option<Duration>,
 }
 
 impl Phases {
@@ -110,6 +125,9 @@ impl Phases {
             Phase::Request => &mut self.request,
             Phase::Headers => &mut self.headers,
             Phase::Body => &mut self.body,
+            Phase::Dialog => &mut self.dialog,
+            Phase::Echo => &mut self.echo,
+            Phase::Datagram => &mut self.datagram,
         };
         *slot = Some(slot.unwrap_or_default() + took);
     }

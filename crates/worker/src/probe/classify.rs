@@ -47,17 +47,20 @@ pub(crate) fn classify(fault: &Fault) -> Finding {
     use FailureReason as R;
     let reason = match fault {
         Fault::Deadline(phase) => match phase {
-            // The resolver answers other names in this time, just not this one.
-            Phase::Resolve => R::OtherFailure,
+            // The resolver answers other names in this time, just not this one. Mail and echo have no time-out of their own.
+            Phase::Resolve | Phase::Dialog | Phase::Echo | Phase::Datagram => R::OtherFailure,
             Phase::Connect => R::TcpTimeout,
             Phase::Tls => R::TlsHandshakeFailure,
             Phase::Request | Phase::Headers | Phase::Body => R::HttpTimeout,
         },
         Fault::NoAddress => R::DnsUnknownHost,
-        Fault::Lookup(_) => R::OtherFailure,
+        Fault::Lookup(_) | Fault::PortUnreachable => R::OtherFailure,
         Fault::ResolverDown { .. } | Fault::Socket(_) | Fault::TlsSetup(_) => return Finding::Abstained(R::OtherFailure),
         Fault::Forbidden(_) => R::DnsInternal,
-        Fault::Connect { source, v6 } => return connecting(source, *v6),
+        Fault::NoIcmp => return Finding::Abstained(R::MonitorConfigError),
+        Fault::Connect { source, v6 } => return unreached(source, *v6).unwrap_or(Finding::Failed(R::TcpConnectionFailed)),
+        Fault::Ping { source, v6 } => return unreached(source, *v6).unwrap_or(Finding::Failed(R::OtherFailure)),
+        Fault::Smtp(error) => broken(error).unwrap_or(R::OtherFailure),
         Fault::Tls { source, verified } => handshake(source, *verified),
         Fault::Http(error) => exchange(error),
         Fault::Redirect(_) => R::HttpInvalidResponse,
@@ -67,20 +70,21 @@ pub(crate) fn classify(fault: &Fault) -> Finding {
     Finding::Failed(reason)
 }
 
-fn connecting(error: &io::Error, v6: bool) -> Finding {
+/// What an error on the way there says, if it says more than that it was refused.
+fn unreached(error: &io::Error, v6: bool) -> Option<Finding> {
     use FailureReason as R;
     if is_out_of_resources(error) || (error.kind() == io::ErrorKind::AddrNotAvailable && !v6) {
         // IPv4 says this where our own ephemeral ports are used up.
-        return Finding::Abstained(R::OtherFailure);
+        return Some(Finding::Abstained(R::OtherFailure));
     }
-    Finding::Failed(match (error.kind(), error.raw_os_error()) {
+    Some(Finding::Failed(match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::HostUnreachable, _) | (_, Some(errno::HOST_DOWN)) => R::NoRouteToHost,
         (io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable, _) | (_, Some(errno::FAMILY_NOT_SUPPORTED)) => {
             R::NetworkUnreachable
         }
         (io::ErrorKind::TimedOut, _) => R::TcpTimeout,
-        _ => R::TcpConnectionFailed,
-    })
+        _ => return None,
+    }))
 }
 
 fn is_out_of_resources(error: &io::Error) -> bool {

@@ -6,7 +6,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::fault::Fault;
 
-/// Connects from `source` where the target can be reached from it.
+/// Connects, from `source` if there is one.
 pub(super) async fn connect(address: SocketAddr, source: Option<IpAddr>) -> Result<TcpStream, Fault> {
     let v6 = address.is_ipv6();
     let socket = if v6 { TcpSocket::new_v6() } else { TcpSocket::new_v4() };
@@ -16,15 +16,10 @@ pub(super) async fn connect(address: SocketAddr, source: Option<IpAddr>) -> Resu
         Err(source) if v6 => return Err(Fault::Connect { source, v6 }),
         Err(source) => return Err(Fault::Socket(source)),
     };
-    if let Some(source) = source.filter(|source| reaches(*source, address.ip())) {
+    if let Some(source) = source {
         socket.bind(SocketAddr::new(source, 0)).map_err(Fault::Socket)?;
     }
     // A request is one small write and must not wait for company.
     socket.set_nodelay(true).map_err(Fault::Socket)?;
     socket.connect(address).await.map_err(|source| Fault::Connect { source, v6 })
-}
-
-/// An address reaches its own family, and a loopback address nothing but loopback.
-const fn reaches(source: IpAddr, target: IpAddr) -> bool {
-    source.is_ipv6() == target.is_ipv6() && (!source.is_loopback() || target.is_loopback())
 }

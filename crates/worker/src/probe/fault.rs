@@ -30,6 +30,16 @@ pub(crate) enum Fault {
     Socket(#[source] io::Error),
     #[error("cannot connect")]
     Connect { source: io::Error, v6: bool },
+    /// What the system or the network says of a packet that was sent, or was to be.
+    #[error("a packet does not get there")]
+    Ping { source: io::Error, v6: bool },
+    /// The host has an address of a family in which this worker cannot ping.
+    #[error("no ICMP socket can be opened for this family: it takes CAP_NET_RAW, or the worker's group in net.ipv4.ping_group_range")]
+    NoIcmp,
+    #[error("the network says that the UDP port is closed")]
+    PortUnreachable,
+    #[error("the SMTP dialog failed")]
+    Smtp(#[source] io::Error),
     #[error("the TLS handshake failed, certificate: {verified}")]
     Tls { source: ssl::Error, verified: X509VerifyResult },
     /// OpenSSL would not even start.
@@ -50,7 +60,7 @@ impl Fault {
     pub(crate) fn timed_out(&self) -> bool {
         match self {
             Self::Deadline(_) | Self::ResolverDown { timed_out: true } => true,
-            Self::Connect { source, .. } => source.kind() == io::ErrorKind::TimedOut,
+            Self::Connect { source, .. } | Self::Smtp(source) => source.kind() == io::ErrorKind::TimedOut,
             Self::NoAddress
             | Self::Lookup(_)
             | Self::ResolverDown { timed_out: false }
@@ -61,7 +71,10 @@ impl Fault {
             | Self::Http(_)
             | Self::Redirect(_)
             | Self::Code(_)
-            | Self::Body => false,
+            | Self::Body
+            | Self::Ping { .. }
+            | Self::NoIcmp
+            | Self::PortUnreachable => false,
         }
     }
 }

@@ -11,10 +11,11 @@ use super::attempt::Attempt;
 use super::classify::classify;
 use super::connect::connect;
 use super::fault::Fault;
+use super::icmp::IcmpSockets;
 use super::resolve::Resolver;
 use super::target::{Ask, Host, Target};
 use super::tls::Tls;
-use super::{Finding, Outcome, Phase, Prober, http, tcp};
+use super::{Finding, Outcome, Phase, Prober, http, icmp, smtp, tcp, udp};
 use crate::config::WorkerConfig;
 
 /// Probes over the network.
@@ -29,6 +30,7 @@ pub(super) struct Net {
     resolver: Resolver,
     policy: AddressPolicy,
     source: Option<IpAddr>,
+    pub(super) icmp: IcmpSockets,
     pub(super) tls: Tls,
     /// The User-Agent up to the pool's id.
     user_agent: String,
@@ -58,6 +60,7 @@ impl NetProber {
             resolver: Resolver::new(&config.resolver)?,
             policy: config.address_policy.clone(),
             source: config.source_address,
+            icmp: IcmpSockets::detect(),
             tls: Tls::new(config.extra_ca_pem.as_deref())?,
             user_agent,
         };
@@ -73,6 +76,9 @@ impl Prober for NetProber {
             let mut attempt = Attempt::new(target.timeout);
             let done = match &target.ask {
                 Ask::Tcp => tcp::probe(&self.net, target, &mut attempt).await,
+                Ask::Smtp => smtp::probe(&self.net, target, &mut attempt).await,
+                Ask::Ping => icmp::probe(&self.net, target, &mut attempt).await,
+                Ask::Udp => udp::probe(&self.net, target, &mut attempt).await,
                 Ask::Http(ask) => http::probe(&self.net, target, ask, &mut attempt).await,
             };
             let finding = match done {
@@ -91,9 +97,15 @@ impl Prober for NetProber {
 }
 
 impl Net {
-    /// Resolves, judges *every* address of the answer, and connects to the first: what was judged is
-    /// what is connected to, so no second look-up can lead elsewhere.
+    /// Connects to the address of a host.
     pub(super) async fn connect(&self, host: &Host, port: u16, attempt: &mut Attempt) -> Result<TcpStream, Fault> {
+        let address = self.address(host, attempt).await?;
+        attempt.within(Phase::Connect, connect(SocketAddr::new(address, port), self.source_for(address))).await
+    }
+
+    /// Resolves, judges *every* address of the answer, and gives the first: what was judged is what a
+    /// packet goes to, so no second look-up can lead elsewhere.
+    pub(super) async fn address(&self, host: &Host, attempt: &mut Attempt) -> Result<IpAddr, Fault> {
         let addresses = match host {
             Host::Address(address) => vec![*address],
             Host::Name(name) => {
@@ -105,8 +117,13 @@ impl Net {
             self.policy.judge(*address).map_err(Fault::Forbidden)?;
         }
         // Sorted, so that several workers ask the same of several addresses.
-        let address = addresses.into_iter().min().ok_or(Fault::NoAddress)?;
-        attempt.within(Phase::Connect, connect(SocketAddr::new(address, port), self.source)).await
+        addresses.into_iter().min().ok_or(Fault::NoAddress)
+    }
+
+    /// Where to probe an address from, unless the system chooses: an address reaches its own family,
+    /// and a loopback address nothing but loopback.
+    pub(super) fn source_for(&self, target: IpAddr) -> Option<IpAddr> {
+        self.source.filter(|source| source.is_ipv6() == target.is_ipv6() && (!source.is_loopback() || target.is_loopback()))
     }
 
     /// The User-Agent in the name of the target's pool.

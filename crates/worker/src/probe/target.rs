@@ -18,7 +18,7 @@ use super::http::fold;
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(crate) host: Host,
-    /// 1 and up.
+    /// 1 and up; 0 for a ping.
     pub(crate) port: u16,
     /// One absolute deadline of one attempt.
     pub(crate) timeout: Duration,
@@ -31,6 +31,10 @@ pub struct Target {
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     Tcp,
+    Smtp,
+    Ping,
+    /// Ping, then UDP.
+    Udp,
     Http(Box<HttpAsk>),
 }
 
@@ -83,8 +87,9 @@ impl fmt::Display for Host {
 /// Why this worker cannot run a check. It then votes config error, and says this.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unrunnable {
-    #[error("this worker cannot probe {0}")]
-    Incapable(&'static str),
+    /// The kind of the check.
+    #[error("this worker cannot probe {0}: it takes CAP_NET_RAW, or the worker's group in net.ipv4.ping_group_range")]
+    NoIcmp(&'static str),
     #[error("{0:?} is neither a host name nor an address")]
     Address(String),
     #[error("port 0 cannot be probed")]
@@ -95,25 +100,16 @@ pub enum Unrunnable {
     Request { field: &'static str, value: String },
 }
 
-/// What this release can probe, as told in Hello. `ipv6` says that an IPv6 socket could be made.
-pub(crate) fn capabilities() -> Vec<String> {
-    let mut names = vec!["http".to_owned(), "https".to_owned(), "tcp".to_owned()];
-    if tokio::net::TcpSocket::new_v6().is_ok() {
-        names.push("ipv6".to_owned());
-    }
-    names
-}
-
 impl Target {
     pub fn new(check: &Check) -> Result<Self, Unrunnable> {
         let ask = match &check.probe {
             Probe::Tcp => Ask::Tcp,
             Probe::Http(http) => Ask::Http(Box::new(HttpAsk::new(http)?)),
-            Probe::IcmpPing => return Err(Unrunnable::Incapable("icmp_ping")),
-            Probe::UdpIcmp => return Err(Unrunnable::Incapable("udp_icmp")),
-            Probe::Smtp => return Err(Unrunnable::Incapable("smtp")),
+            Probe::IcmpPing => Ask::Ping,
+            Probe::UdpIcmp => Ask::Udp,
+            Probe::Smtp => Ask::Smtp,
         };
-        if check.port == 0 {
+        if check.port == 0 && !matches!(ask, Ask::Ping) {
             return Err(Unrunnable::Port);
         }
         Ok(Self {
@@ -137,10 +133,13 @@ impl Target {
         Self { pool, ..self.clone() }
     }
 
-    /// `http`, `https` or `tcp`; a label of metrics.
+    /// The monitor's type; a label of metrics.
     pub fn kind(&self) -> &'static str {
         match &self.ask {
             Ask::Tcp => "tcp",
+            Ask::Smtp => "smtp",
+            Ask::Ping => "icmp_ping",
+            Ask::Udp => "udp_icmp",
             Ask::Http(ask) if ask.tls => "https",
             Ask::Http(_) => "http",
         }
@@ -218,9 +217,10 @@ mod tests {
         check.port = 1;
         check.address = "2130706433".to_owned();
         assert_eq!(refused(&check), "\"2130706433\" is neither a host name nor an address");
-        for (probe, name) in [(Probe::IcmpPing, "icmp_ping"), (Probe::UdpIcmp, "udp_icmp"), (Probe::Smtp, "smtp")] {
-            assert_eq!(refused(&Check { probe, ..tcp_check("192.0.2.1", 25) }), format!("this worker cannot probe {name}"));
+        for probe in [Probe::UdpIcmp, Probe::Smtp] {
+            assert_eq!(refused(&Check { probe, ..tcp_check("192.0.2.1", 0) }), "port 0 cannot be probed");
         }
+        assert!(Target::new(&Check { probe: Probe::IcmpPing, ..tcp_check("192.0.2.1", 0) }).is_ok(), "a ping has no port");
         let http = |change: fn(&mut HttpProbe)| refused(&http_check("192.0.2.1", 80, change));
         assert_eq!(http(|ask| ask.path = "no-slash".to_owned()), "path \"no-slash\" cannot be sent in an HTTP request");
         assert_eq!(http(|ask| ask.path = "/a b".to_owned()), "path \"/a b\" cannot be sent in an HTTP request");

@@ -5,7 +5,10 @@ mod dns;
 mod errors;
 mod http;
 mod names;
+mod network;
+mod ping;
 mod server;
+mod smtp;
 mod tcp;
 mod tls;
 
@@ -19,7 +22,7 @@ use quorate_core::ids::CheckId;
 use quorate_core::region::Region;
 use quorate_proto::join::JoinToken;
 
-use super::{Finding, NetProber, Outcome, Prober, Target};
+use super::{Capabilities, Finding, NetProber, Outcome, Prober, Target};
 use crate::config::{ResolverConfig, WorkerConfig};
 
 /// A prober that may reach loopback, and asks nobody for names.

@@ -29,7 +29,6 @@ use super::transport::Transport;
 use crate::board::CHECKS_MAX;
 use crate::hub::Hub;
 use crate::outbox::SessionId;
-use crate::probe::capabilities;
 use crate::report::{CHANGE_BYTES_MAX, MESSAGE_BYTES_MAX, Reporter};
 
 /// From Hello to Welcome.
@@ -121,7 +120,7 @@ async fn say_hello(hub: &Hub, out: &mpsc::Sender<WorkerMessage>) -> Result<(), E
         session_epoch: hub.epoch(),
         boot_id: hub.boot_id,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        capabilities: capabilities(),
+        capabilities: hub.capabilities.names(),
         held,
     };
     out.send(message(ToControl::Hello((&hello).into()))).await.map_err(|_| Ended::Closed)

@@ -1,7 +1,7 @@
 //! From Hello to votes.
 
 use quorate_core::bucket::Bucket;
-use quorate_core::check::{Check, Probe};
+use quorate_core::check::Check;
 use quorate_core::failure::FailureReason;
 use quorate_core::ids::CheckId;
 use quorate_core::vote::VoteState;
@@ -23,16 +23,16 @@ async fn a_worker_introduces_itself_takes_a_manifest_and_tells_what_it_sees() {
     assert_eq!(peer.authorization.as_deref(), Some("Bearer correct-horse"));
     assert_eq!((hello.protocol, hello.pop.as_str(), hello.region.code()), (1, "lhr", "WEU"));
     assert!(hello.session_epoch > 1_700_000_000_000, "the clock, in milliseconds");
-    assert!(["http", "https", "tcp"].iter().all(|kind| hello.capabilities.iter().any(|capability| capability == kind)));
+    assert!(["http", "https", "tcp", "smtp"].iter().all(|kind| hello.capabilities.iter().any(|capability| capability == kind)));
     assert!(hello.held.is_empty());
     assert_eq!(peer.hears_round().await.chunks, [], "a sign of life before there is anything to tell");
 
-    let ping = Check { probe: Probe::IcmpPing, ..check(2, origin.address) };
-    peer.says(manifest(BUCKET, 5, &[check(1, origin.address), ping])).await;
+    let portless = Check { port: 0, ..check(2, origin.address) };
+    peer.says(manifest(BUCKET, 5, &[check(1, origin.address), portless])).await;
     let ack = peer.hears_ack().await;
     assert_eq!((ack.bucket, ack.version, ack.nonce), (3, 5, 1_005));
     assert_eq!(ack.rejected.len(), 1);
-    assert_eq!((&ack.rejected[0].check_id[..], &*ack.rejected[0].error), (&[2; 16][..], "this worker cannot probe icmp_ping"));
+    assert_eq!((&ack.rejected[0].check_id[..], &*ack.rejected[0].error), (&[2; 16][..], "port 0 cannot be probed"));
 
     let votes = peer.hears_votes().await;
     assert_eq!(votes.chunks[0].manifest_version, 5);
@@ -109,7 +109,7 @@ async fn a_worker_of_40_000_checks_says_nothing_that_control_cannot_read() {
             .map(|number| {
                 let mut id = [0; 16];
                 id[..4].copy_from_slice(&[bucket.to_be_bytes(), number.to_be_bytes()].concat());
-                Check { id: CheckId::from_bytes(id), probe: Probe::IcmpPing, ..check(1, unprobed) }
+                Check { id: CheckId::from_bytes(id), port: 0, ..check(1, unprobed) }
             })
             .collect();
         peer.says(manifest(Bucket::new(bucket).expect("below 1024"), 1, &checks)).await;
