@@ -3,6 +3,7 @@
 use quorate_core::ids::AccountId;
 use quorate_store::Tenant;
 use quorate_store::accounts::{self, Account, Limits};
+use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
 use crate::answer::Answer;
@@ -10,10 +11,11 @@ use crate::auth::{Caller, InAccount, Read};
 use crate::envelope::{Envelope, Time};
 use crate::error::ApiError;
 use crate::extract::Params;
+use crate::openapi::Query;
 use crate::page::Page;
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AccountBody {
     id: AccountId,
     name: String,
@@ -24,7 +26,7 @@ pub(crate) struct AccountBody {
     created_on: Time,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AccountSettings {
     enforce_twofactor: bool,
 }
@@ -42,7 +44,7 @@ impl From<Account> for AccountBody {
 }
 
 /// What the account may have and has.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct UsageBody {
     load_balancers: u32,
     monitors: u32,
@@ -55,13 +57,20 @@ pub(crate) struct UsageBody {
 }
 
 /// How many of each the account may have. An addition of ours to what clients know.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct UsageLimits {
     load_balancers: u32,
     monitors: u32,
     /// Over all pools.
     origins: u32,
     pools: u32,
+}
+
+pub(crate) fn query() -> Vec<Query> {
+    vec![
+        Query::new("name", "Only the account of this name.", json_schema!({"type": "string"})),
+        Query::new("direction", "In order of creation, or the other way round.", json_schema!({"type": "string", "enum": ["asc", "desc"]})),
+    ]
 }
 
 pub(crate) async fn list(caller: Caller, params: Params, page: Page) -> Answer<Vec<AccountBody>> {

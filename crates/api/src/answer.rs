@@ -1,5 +1,6 @@
 //! What handlers return.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::envelope::Envelope;
@@ -8,7 +9,8 @@ use crate::error::ApiError;
 pub(crate) type Answer<T> = Result<Envelope<T>, ApiError>;
 
 /// What is left of an object after its deletion.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub(crate) struct Deleted<I> {
     pub(crate) id: I,
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use quorate_core::ids::AccountId;
 use quorate_store::audit::{self, Action, Actor, Entry, Filter, hex};
+use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
 use crate::answer::Answer;
@@ -10,10 +11,11 @@ use crate::auth::{Edit, InAccount};
 use crate::envelope::Time;
 use crate::error::ApiError;
 use crate::extract::Params;
+use crate::openapi::Query;
 use crate::page::{PER_PAGE_MAX, Page};
 
 /// A change of one object.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AuditBody {
     /// 32 lower-case hexadecimal characters.
     id: String,
@@ -27,7 +29,7 @@ pub(crate) struct AuditBody {
     metadata: MetadataBody,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ActorBody {
     /// `token` or `operator`.
     #[serde(rename = "type")]
@@ -42,7 +44,7 @@ pub(crate) struct ActorBody {
     ip: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ActionBody {
     /// `create`, `update` or `delete`.
     #[serde(rename = "type")]
@@ -51,7 +53,7 @@ pub(crate) struct ActionBody {
     result: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ResourceBody {
     /// `account`, `zone`, `monitor`, `pool`, `load_balancer`, `token` and so on.
     #[serde(rename = "type")]
@@ -60,13 +62,13 @@ pub(crate) struct ResourceBody {
     name: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct OwnerBody {
     id: AccountId,
 }
 
 /// What the change was, without its values, and its place in the account's chain.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct MetadataBody {
     /// Names of the fields that differ; all of them for a creation or a deletion.
     changed: Vec<String>,
@@ -127,6 +129,22 @@ fn filter(params: &Params) -> Result<Filter, ApiError> {
         object_kind: params.text("resource.type").map(str::to_owned),
         object_id: params.text("resource.id").map(str::to_owned),
     })
+}
+
+/// The filters, told.
+pub(crate) fn query() -> Vec<Query> {
+    let time = || json_schema!({"type": "string", "format": "date-time"});
+    let text = || json_schema!({"type": "string"});
+    let action = || json_schema!({"type": "string", "enum": ["create", "update", "delete"]});
+    vec![
+        Query::new("since", "From this instant on.", time()),
+        Query::new("until", "Before this instant.", time()),
+        Query::new("before", "The same as `until`.", time()),
+        Query::new("action", "Only this action.", action()),
+        Query::new("action.type", "The same as `action`.", action()),
+        Query::new("resource.type", "Only changes of objects of this type.", text()),
+        Query::new("resource.id", "Only changes of this object.", text()),
+    ]
 }
 
 pub(crate) async fn list(place: InAccount<Edit>, params: Params, page: Page) -> Answer<Vec<AuditBody>> {

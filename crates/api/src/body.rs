@@ -3,8 +3,11 @@
 //! A resource declares each field once, with a base value: the default for POST and PUT, what is
 //! stored for PATCH. Presence, `null`, type, range, read-only and unknown fields follow from that.
 //! What is legal across fields is the domain's to say (`problems` in `quorate_core`).
+//!
+//! The same declaration says what a body may hold: see [`told`].
 
 mod convert;
+mod told;
 
 use quorate_core::validate::{FieldError, pointer_token};
 use serde_json::{Map, Value};
@@ -13,8 +16,12 @@ use crate::error::ApiError;
 use crate::patch::Patch;
 
 pub(crate) use convert::{
-    Bad, at_most, flag, id, in_steps, integer, is_absent, list_of, map_of, number, object_of, one_of, parsed, shape_of, text,
+    Bad, asked, at_most, flag, id, in_steps, integer, is_absent, list_of, map_of, number, object_of, one_of, parsed, shape_of, text,
 };
+
+pub(crate) use told::{Told, told};
+
+use told::{Presence, Shape};
 
 /// A JSON object as sent.
 pub(crate) type Object = Map<String, Value>;
@@ -70,15 +77,21 @@ pub(crate) struct Fields<'a> {
     label: String,
     known: Vec<&'static str>,
     problems: &'a mut Problems,
+    /// What is declared, where that is the question and nothing was sent.
+    shape: Option<Shape>,
 }
 
 impl<'a> Fields<'a> {
     fn new(object: Object, label: String, problems: &'a mut Problems) -> Self {
-        Self { object, label, known: Vec::new(), problems }
+        Self { object, label, known: Vec::new(), problems, shape: None }
     }
 
     /// A field with a value always: `null` is refused, absence gives `base`.
     pub(crate) fn read<T>(&mut self, name: &'static str, base: T, convert: impl FnOnce(&str, &Value) -> Result<T, Bad>) -> T {
+        if let Some(shape) = &mut self.shape {
+            shape.declare(name, Presence::Optional, convert);
+            return base;
+        }
         match self.take(name) {
             Patch::Keep => base,
             Patch::Clear => self.converted(name, &Value::Null, convert).unwrap_or(base),
@@ -93,6 +106,10 @@ impl<'a> Fields<'a> {
         base: Option<T>,
         convert: impl FnOnce(&str, &Value) -> Result<T, Bad>,
     ) -> Option<T> {
+        if let Some(shape) = &mut self.shape {
+            shape.declare(name, Presence::Nullable, convert);
+            return base;
+        }
         match self.take(name) {
             Patch::Keep => base,
             Patch::Clear => None,
@@ -107,6 +124,10 @@ impl<'a> Fields<'a> {
         base: Option<T>,
         convert: impl FnOnce(&str, &Value) -> Result<T, Bad>,
     ) -> Option<T> {
+        if let Some(shape) = &mut self.shape {
+            shape.declare(name, Presence::Nullable, convert);
+            return base;
+        }
         match self.take(name) {
             Patch::Keep | Patch::Clear => base,
             Patch::Set(value) => self.converted(name, &value, convert),
@@ -121,6 +142,10 @@ impl<'a> Fields<'a> {
         base: Option<T>,
         convert: impl FnOnce(&str, &Value) -> Result<T, Bad>,
     ) -> Option<T> {
+        if let Some(shape) = &mut self.shape {
+            shape.declare(name, Presence::Required, convert);
+            return base;
+        }
         match (self.take(name), base) {
             (Patch::Keep, Some(base)) => Some(base),
             (Patch::Keep, None) => {
@@ -135,6 +160,10 @@ impl<'a> Fields<'a> {
 
     /// Fields that answers carry and requests may repeat: accepted whatever they hold, and ignored.
     pub(crate) fn read_only(&mut self, names: &[&'static str]) {
+        if let Some(shape) = &mut self.shape {
+            shape.ignore(names);
+            return;
+        }
         for name in names {
             self.take(name);
         }
@@ -149,7 +178,7 @@ impl<'a> Fields<'a> {
         match convert(&format!("{}{name}", self.label), value) {
             Ok(value) => Some(value),
             Err(bad) => {
-                for FieldError { pointer, detail } in bad.0 {
+                for FieldError { pointer, detail } in bad.problems() {
                     self.problems.add(FieldError::new(format!("/{name}{pointer}"), detail));
                 }
                 None

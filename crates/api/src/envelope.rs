@@ -1,10 +1,13 @@
 //! The one shape of every answer: `success`, `errors`, `messages`, `result`, and `result_info` on lists.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 /// A successful answer.
@@ -22,7 +25,7 @@ pub(crate) struct Envelope<T> {
 }
 
 /// A remark beside a successful result.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Message {
     /// 1000 to 65535.
     code: u32,
@@ -30,7 +33,7 @@ pub(crate) struct Message {
 }
 
 /// Where a page of a list stands in the whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct ResultInfo {
     /// From 1.
     pub(crate) page: u64,
@@ -43,9 +46,10 @@ pub(crate) struct ResultInfo {
 }
 
 /// A failed answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Failure {
     /// False, always.
+    #[schemars(extend("const" = false))]
     success: bool,
     errors: Vec<ErrorItem>,
     messages: [(); 0],
@@ -54,7 +58,7 @@ pub(crate) struct Failure {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ErrorItem {
     /// 1000 to 65535, or 971.
     pub(crate) code: u32,
@@ -67,13 +71,13 @@ pub(crate) struct ErrorItem {
     pub(crate) error_chain: Vec<Cause>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Source {
     /// JSON pointer into the request's body.
     pub(crate) pointer: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Cause {
     pub(crate) code: u32,
     pub(crate) message: &'static str,
@@ -126,6 +130,20 @@ pub(crate) struct Time(pub(crate) Timestamp);
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{:.6}", self.0))
+    }
+}
+
+impl JsonSchema for Time {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time"})
     }
 }
 

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use quorate_core::event::{EventOrigin, EventPool};
+use quorate_core::ids;
 use quorate_store::Tenant;
 use quorate_store::events::{self, Event, EventFilter};
+use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
 use crate::answer::Answer;
@@ -11,10 +13,11 @@ use crate::auth::{Caller, InAccount, Read};
 use crate::envelope::Time;
 use crate::error::ApiError;
 use crate::extract::Params;
+use crate::openapi::Query;
 use crate::page::{PER_PAGE_MAX, Page};
 
 /// A change of one origin's verdict, or of a pool's state by configuration.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct EventItem {
     /// Unique, below 2^53, increasing with time.
     id: u64,
@@ -47,6 +50,21 @@ fn filter(params: &Params) -> Result<EventFilter, ApiError> {
         origin_name: params.text("origin_name").map(str::to_owned),
         origin_healthy: flag("origin_healthy")?,
     })
+}
+
+/// The filters, told.
+pub(crate) fn query() -> Vec<Query> {
+    let time = || json_schema!({"type": "string", "format": "date-time"});
+    let flag = || json_schema!({"type": "boolean"});
+    vec![
+        Query::new("since", "From this instant on.", time()),
+        Query::new("until", "Before this instant.", time()),
+        Query::new("pool_id", "Only of this pool.", ids::schema()),
+        Query::new("pool_name", "Only of the pool that had this name.", json_schema!({"type": "string"})),
+        Query::new("pool_healthy", "Only where the pool was healthy after the change, or was not. Absent: both.", flag()),
+        Query::new("origin_name", "Only where the origin of this name changed.", json_schema!({"type": "string"})),
+        Query::new("origin_healthy", "Only where the changed origin was healthy after the change, or was not. Absent: both.", flag()),
+    ]
 }
 
 /// Every account that the token reads.

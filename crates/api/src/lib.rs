@@ -15,6 +15,7 @@ mod extract;
 mod guard;
 mod load_balancers;
 mod monitors;
+mod openapi;
 mod page;
 mod patch;
 mod pools;
@@ -27,8 +28,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{StatusCode, Uri};
 use quorate_core::time::Clock;
@@ -37,6 +37,7 @@ use quorate_store::tokens::Pepper;
 
 use auth::TokenCache;
 use error::ApiError;
+use openapi::routes::{Routes, get};
 pub use serve::{ServeLimits, serve};
 
 /// Bytes of a request's body.
@@ -73,46 +74,80 @@ pub(crate) type Shared = Arc<AppState>;
 /// The whole surface.
 pub fn router(api: Api) -> Router {
     let state = Arc::new(AppState { api, tokens: TokenCache::default() });
-    Router::new()
-        .nest("/client/v4", guard::around(v4()))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+    openapi::described(routes())
+        .into_router()
         .fallback(|uri: Uri| async move { ApiError::NoRoute { path: uri.path().to_owned() } })
         .with_state(state)
 }
 
-fn v4() -> Router<Shared> {
-    Router::new()
+/// Every route but those of its description.
+fn routes() -> Routes {
+    Routes::new()
+        .nest("/client/v4", v4().around(|router| guard::around(router.fallback(|| async { StatusCode::NOT_FOUND }))))
+        .route("/healthz", get(healthy).named("process::healthy", "Whether this process is alive"))
+        .route("/readyz", get(ready).named("process::ready", "Whether this process can do its work"))
+        .route("/metrics", get(metrics).named("process::metrics", "The figures of this process, in the text format of Prometheus"))
+}
+
+fn v4() -> Routes {
+    Routes::new()
         .nest("/accounts/{account_id}/load_balancers", load_balancing())
         .nest("/user/load_balancers", load_balancing())
-        .route("/zones/{zone_id}/load_balancers", get(load_balancers::list).post(load_balancers::create))
+        .route("/zones/{zone_id}/load_balancers", get(load_balancers::list).post(load_balancers::create).reads(load_balancers::told))
         .route(
             "/zones/{zone_id}/load_balancers/{load_balancer_id}",
-            get(load_balancers::show).put(load_balancers::replace).patch(load_balancers::patch).delete(load_balancers::delete),
+            get(load_balancers::show)
+                .put(load_balancers::replace)
+                .reads(load_balancers::told)
+                .patch(load_balancers::patch)
+                .reads(load_balancers::told)
+                .delete(load_balancers::delete),
         )
-        .route("/user/load_balancing_analytics/events", get(events::of_token))
-        .route("/accounts/{account_id}/load_balancing_analytics/events", get(events::of_account))
-        .route("/accounts", get(accounts::list))
+        .route(
+            "/user/load_balancing_analytics/events",
+            get(events::of_token).query(events::query).says("Verdicts that changed, of every account that the token reads"),
+        )
+        .route(
+            "/accounts/{account_id}/load_balancing_analytics/events",
+            get(events::of_account).query(events::query).says("Verdicts that changed, of one account"),
+        )
+        .route("/accounts", get(accounts::list).query(accounts::query))
         .route("/accounts/{account_id}", get(accounts::show))
-        .route("/accounts/{account_id}/load_balancers/usage", get(accounts::usage))
-        .route("/accounts/{account_id}/audit_logs", get(audit_logs::list))
-        .route("/zones", get(zones::list))
+        .route("/accounts/{account_id}/load_balancers/usage", get(accounts::usage).says("What the account has and may have"))
+        .route(
+            "/accounts/{account_id}/audit_logs",
+            get(audit_logs::list).query(audit_logs::query).says("Changes, of one account: who made which, newest first"),
+        )
+        .route("/zones", get(zones::list).query(zones::query))
         .route("/zones/{zone_id}", get(zones::show))
-        .route("/user", get(user::show))
-        .route("/user/tokens/verify", get(user::verify))
-        .fallback(|| async { StatusCode::NOT_FOUND })
+        .route("/user", get(user::show).says("Who is asking"))
+        .route("/user/tokens/verify", get(user::verify).says("Whether the token works"))
 }
 
 /// What is the same below an account and below the token's own account.
-fn load_balancing() -> Router<Shared> {
-    Router::new()
-        .route("/monitors", get(monitors::list).post(monitors::create))
-        .route("/monitors/{monitor_id}", get(monitors::show).put(monitors::replace).patch(monitors::patch).delete(monitors::delete))
-        .route("/pools", get(pools::list).post(pools::create))
-        .route("/pools/{pool_id}", get(pools::show).put(pools::replace).patch(pools::patch).delete(pools::delete))
-        .route("/pools/{pool_id}/health", get(pools::health))
-        .route("/pools/{pool_id}/quorum", get(pools::quorum))
+fn load_balancing() -> Routes {
+    Routes::new()
+        .route("/monitors", get(monitors::list).post(monitors::create).reads(monitors::told))
+        .route(
+            "/monitors/{monitor_id}",
+            get(monitors::show)
+                .put(monitors::replace)
+                .reads(monitors::told)
+                .patch(monitors::patch)
+                .reads(monitors::told)
+                .delete(monitors::delete),
+        )
+        .route("/pools", get(pools::list).query(pools::query).post(pools::create).reads(pools::told))
+        .route(
+            "/pools/{pool_id}",
+            get(pools::show).put(pools::replace).reads(pools::told).patch(pools::patch).reads(pools::told).delete(pools::delete),
+        )
+        .route("/pools/{pool_id}/health", get(pools::health).says("Health of a pool by place"))
+        .route("/pools/{pool_id}/quorum", get(pools::quorum).says("Verdicts of a pool with who votes what, and what would flip them"))
+}
+
+async fn healthy() -> &'static str {
+    "ok\n"
 }
 
 async fn ready(State(state): State<Shared>) -> (StatusCode, String) {
@@ -122,6 +157,6 @@ async fn ready(State(state): State<Shared>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(State(state): State<Shared>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (state.api.metrics)())
+async fn metrics(State(state): State<Shared>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (state.api.metrics)()).into_response()
 }

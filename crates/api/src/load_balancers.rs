@@ -11,7 +11,7 @@ use quorate_store::{Tenant, load_balancers, pools};
 use crate::accounts::enabled;
 use crate::answer::{Answer, Deleted};
 use crate::auth::{Edit, InZone, Read};
-use crate::body::PROBLEMS_MAX;
+use crate::body::{PROBLEMS_MAX, Told};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::extract::{Body, Id};
@@ -19,6 +19,11 @@ use crate::page::Page;
 use wire::LoadBalancerBody;
 
 const NOT_FOUND: ApiError = ApiError::NotFound { resource: "load balancer" };
+
+/// What a body may hold.
+pub(crate) fn told() -> Told {
+    wire::told()
+}
 
 pub(crate) async fn list(place: InZone<Read>, page: Page) -> Answer<Vec<LoadBalancerBody>> {
     let (mut db, zone) = place.begin().await?;

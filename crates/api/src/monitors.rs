@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 
 use quorate_core::ids::MonitorId;
-use quorate_core::monitor::{CONSECUTIVE, INTERVAL_MAX_S, Monitor, MonitorSettings, RETRIES, TIMEOUT_S};
+use quorate_core::monitor::{
+    BODY_BYTES_MAX, CONSECUTIVE, HEADER_BYTES_MAX, HEADER_NAMES_MAX, INTERVAL_MAX_S, Monitor, MonitorKind, MonitorSettings, PATH_BYTES_MAX,
+    RETRIES, TCP_METHOD, TIMEOUT_S,
+};
+use quorate_core::validate::DESCRIPTION_CHARS_MAX;
 use quorate_store::monitors;
+use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::accounts::{enabled, limits};
 use crate::answer::{Answer, Deleted};
 use crate::auth::{Edit, InAccount, Read};
-use crate::body::{self, Bad, Fields, Object, flag, integer, list_of, map_of, parsed, text};
+use crate::body::{self, Bad, Fields, Object, Told, asked, flag, integer, list_of, map_of, parsed, text};
 use crate::envelope::{Envelope, Time};
 use crate::error::ApiError;
 use crate::extract::{Body, Id};
@@ -20,7 +25,7 @@ use crate::page::Page;
 const NOT_FOUND: ApiError = ApiError::NotFound { resource: "monitor" };
 
 /// A monitor, as every answer gives it. Fields that mean nothing for its type are there with their defaults.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct MonitorBody {
     id: MonitorId,
     created_on: Time,
@@ -88,7 +93,12 @@ impl From<Monitor> for MonitorBody {
 
 /// The settings that a body asks for; `stored` under a PATCH.
 fn settings(object: Object, stored: Option<&MonitorSettings>, minimum_interval: u16) -> Result<MonitorSettings, ApiError> {
-    let read = |fields: &mut Fields<'_>| {
+    body::read(object, reader(stored, minimum_interval), MonitorSettings::problems)
+}
+
+/// The fields of a monitor.
+fn reader(stored: Option<&MonitorSettings>, minimum_interval: u16) -> impl FnOnce(&mut Fields<'_>) -> MonitorSettings {
+    move |fields| {
         let kind = fields.read("type", stored.map_or_else(Default::default, |stored| stored.kind), parsed);
         let fresh = MonitorSettings::of_kind(kind);
         let mut base = stored.cloned().unwrap_or_else(|| fresh.clone());
@@ -119,8 +129,31 @@ fn settings(object: Object, stored: Option<&MonitorSettings>, minimum_interval: 
         };
         fields.read_only(&["id", "created_on", "modified_on"]);
         settings
-    };
-    body::read(object, read, MonitorSettings::problems)
+    }
+}
+
+/// What a body may hold. The least interval is the account's.
+pub(crate) fn told() -> Told {
+    let kinds = MonitorKind::ALL.map(MonitorKind::name);
+    body::told("Monitor", reader(None, 1))
+        .with("/type", json!({"enum": kinds, "default": "http"}))
+        .with("/description", json!({"maxLength": DESCRIPTION_CHARS_MAX, "default": ""}))
+        .with("/method", json!({"enum": ["GET", "HEAD", "OPTIONS", "POST", TCP_METHOD, ""]}))
+        .with("/path", json!({"pattern": "^(/[!-~]*)?$", "maxLength": PATH_BYTES_MAX}))
+        .with("/header", json!({"maxProperties": HEADER_NAMES_MAX}))
+        .with("/header/*", json!({"minItems": 1}))
+        .with("/header/*/0", json!({"maxLength": HEADER_BYTES_MAX}))
+        .with("/port", json!({"default": 0}))
+        .with("/timeout", json!({"default": 5}))
+        .with("/retries", json!({"default": 2}))
+        .with("/interval", json!({"default": 60}))
+        .with("/consecutive_up", json!({"default": 0}))
+        .with("/consecutive_down", json!({"default": 0}))
+        .with("/expected_codes", json!({"pattern": "^( *([1-5]([0-9][0-9]|xx)|[1-5][0-9][0-9]-[1-5][0-9][0-9]) *(, *|$))*$"}))
+        .with("/expected_body", json!({"maxLength": BODY_BYTES_MAX, "default": ""}))
+        .with("/follow_redirects", json!({"default": false}))
+        .with("/allow_insecure", json!({"default": false}))
+        .with("/probe_zone", json!({"maxLength": 253, "default": ""}))
 }
 
 /// A text, of which the empty one stands for the default.
@@ -131,6 +164,7 @@ fn unless_empty(default: &str) -> impl Fn(&str, &Value) -> Result<String, Bad> {
 /// Clients know this message, so it has its own form.
 fn interval(minimum: u16) -> impl Fn(&str, &Value) -> Result<u16, Bad> {
     move |label, value| {
+        asked(value, || json_schema!({"type": "integer", "minimum": minimum, "maximum": INTERVAL_MAX_S}))?;
         let refused = || Bad::new(format!("interval is not in range [{minimum}, {INTERVAL_MAX_S}]"));
         let number: i64 = integer(i64::MIN..=i64::MAX)(label, value).map_err(|_| refused())?;
         u16::try_from(number).ok().filter(|seconds| (minimum..=INTERVAL_MAX_S).contains(seconds)).ok_or_else(refused)

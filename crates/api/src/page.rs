@@ -12,7 +12,7 @@ use crate::extract::Params;
 /// Items of one page.
 pub(crate) const PER_PAGE_MAX: u64 = 1000;
 /// Highest page; beyond it no list reaches.
-const PAGE_MAX: u64 = 1_000_000_000;
+pub(crate) const PAGE_MAX: u64 = 1_000_000_000;
 
 /// The page asked for.
 #[derive(Clone, Copy, Debug)]

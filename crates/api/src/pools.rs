@@ -5,7 +5,7 @@ mod quorum;
 mod wire;
 
 use quorate_core::electorate::CheckRegions;
-use quorate_core::ids::{AccountId, MonitorId, PoolId};
+use quorate_core::ids::{self, AccountId, MonitorId, PoolId};
 use quorate_core::pool::{OriginSettings, Pool, PoolSettings};
 use quorate_core::region::Region;
 use quorate_core::validate::PoolRules;
@@ -15,10 +15,11 @@ use quorate_store::{Tenant, pools, worker_tokens, zones};
 use crate::accounts::{enabled, limits};
 use crate::answer::{Answer, Deleted};
 use crate::auth::{Edit, InAccount, Read};
-use crate::body::Object;
+use crate::body::{Object, Told};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::extract::{Body, Id, Params};
+use crate::openapi::Query;
 use crate::page::Page;
 use wire::PoolBody;
 
@@ -29,6 +30,15 @@ const NOT_FOUND: ApiError = ApiError::NotFound { resource: "pool" };
 
 /// Code of the remark that a chosen region has no workers.
 const NO_WORKERS: u32 = 1100;
+
+/// What a body may hold.
+pub(crate) fn told() -> Told {
+    wire::told()
+}
+
+pub(crate) fn query() -> Vec<Query> {
+    vec![Query::new("monitor", "Only pools with this monitor.", ids::schema())]
+}
 
 pub(crate) async fn list(place: InAccount<Read>, params: Params, page: Page) -> Answer<Vec<PoolBody>> {
     let monitor: Option<MonitorId> = params.parsed("monitor", "an identifier of 32 lower-case hexadecimal characters")?;

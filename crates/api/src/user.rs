@@ -3,6 +3,7 @@
 use axum::extract::State;
 use http::HeaderMap;
 use quorate_core::ids::TokenId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Shared;
@@ -15,7 +16,7 @@ use crate::error::ApiError;
 const VERIFIED: u32 = 10_000;
 
 /// Whether a token works.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Verified {
     id: TokenId,
     /// `active` or `expired`.
@@ -25,7 +26,7 @@ pub(crate) struct Verified {
 }
 
 /// Who is asking, in the shape of a user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct UserBody {
     id: TokenId,
     /// The token's name.

@@ -1,7 +1,8 @@
 //! `/zones`: domains of the accounts. Made by the operator's commands; read here.
 
-use quorate_core::ids::{AccountId, ZoneId};
+use quorate_core::ids::{self, AccountId, ZoneId};
 use quorate_store::zones::{self, Zone};
+use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
 use crate::answer::Answer;
@@ -9,10 +10,11 @@ use crate::auth::{Caller, InZone, Read};
 use crate::envelope::{Envelope, Time};
 use crate::error::ApiError;
 use crate::extract::Params;
+use crate::openapi::Query;
 use crate::page::Page;
 
 /// A zone. What this product does not have is there with the value that says so, since typed clients ask for it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ZoneBody {
     id: ZoneId,
     name: String,
@@ -35,13 +37,13 @@ pub(crate) struct ZoneBody {
     activated_on: Time,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AccountOfZone {
     id: AccountId,
     name: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Owner {
     id: AccountId,
     name: String,
@@ -50,7 +52,7 @@ pub(crate) struct Owner {
     kind: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Meta {
     cdn_only: bool,
     dns_only: bool,
@@ -78,6 +80,17 @@ impl From<Zone> for ZoneBody {
             activated_on: Time(zone.created_on),
         }
     }
+}
+
+pub(crate) fn query() -> Vec<Query> {
+    let text = || json_schema!({"type": "string"});
+    vec![
+        Query::new("name", "Only the zone of this name.", text()),
+        Query::new("status", "Only zones of this status; all are active.", text()),
+        Query::new("account.id", "Only zones of this account.", ids::schema()),
+        Query::new("account.name", "Only zones of the account of this name.", text()),
+        Query::new("direction", "In order of creation, or the other way round.", json_schema!({"type": "string", "enum": ["asc", "desc"]})),
+    ]
 }
 
 pub(crate) async fn list(caller: Caller, params: Params, page: Page) -> Answer<Vec<ZoneBody>> {

@@ -1,19 +1,20 @@
 //! What is recorded when a verdict changes: the body of an event, the same in the store, the API and webhooks.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
 use crate::ids::PoolId;
 
 /// The recorded change, without the id and time that the store gives it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventBody {
     pub pool: EventPool,
     /// All origins of the pool in order; `changed` on at most one.
     pub origins: Vec<EventOrigin>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventPool {
     pub id: PoolId,
     pub name: String,
@@ -24,7 +25,7 @@ pub struct EventPool {
     pub minimum_origins: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventOrigin {
     pub name: String,
     pub address: String,

@@ -3,6 +3,7 @@
 //! One JSON for the API, the event, the webhook and the CLI. [`Ballot`]s come from the register of
 //! the bucket's owner, either directly (an event) or through a packed row (the quorum view).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::electorate::{Electorate, RegionSeats};
@@ -41,7 +42,7 @@ pub struct BallotDetail {
 }
 
 /// The evidence of one check.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// The verdict as published.
     pub verdict: Published,
@@ -60,7 +61,7 @@ pub struct Evidence {
 }
 
 /// The evidence of one region. `region` is `ALL` for the one list of all PoPs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RegionEvidence {
     pub region: String,
     /// `up`, `down`, or null: a tie, missing votes, or no workers.
@@ -76,7 +77,7 @@ pub struct RegionEvidence {
 }
 
 /// The vote of one PoP.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VoteEvidence {
     /// `London, GB`.
     pub pop: String,

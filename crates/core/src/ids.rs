@@ -1,15 +1,23 @@
 //! Identifiers. On the wire: 32 lower-case hexadecimal characters, no dashes; inside: 128 random bits.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use rand::Rng;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a text is not an identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an identifier is exactly 32 lower-case hexadecimal characters")]
 pub struct InvalidId;
+
+/// What an identifier looks like on the wire, as a JSON schema.
+#[must_use]
+pub fn schema() -> Schema {
+    json_schema!({"type": "string", "pattern": "^[0-9a-f]{32}$"})
+}
 
 fn parse_hex(text: &str) -> Result<[u8; 16], InvalidId> {
     let digits = text.as_bytes();
@@ -48,6 +56,20 @@ macro_rules! id {
 
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                schema()
             }
         }
 

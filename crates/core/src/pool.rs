@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -75,7 +76,7 @@ pub struct Origin {
 }
 
 /// Which regions `check_regions` named, kept as written so that it is given back as written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CheckRegionsSetting(pub Option<Vec<String>>);
 
@@ -131,7 +132,7 @@ pub struct Pool {
 }
 
 /// How a pool stands. Source: the vendor's docs, "Health details", table of pool states; the order of the rows is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum PoolState {

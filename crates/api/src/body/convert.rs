@@ -6,17 +6,32 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use quorate_core::validate::{FieldError, not_in_range, pointer_token};
-use serde_json::Value;
+use schemars::{Schema, json_schema};
+use serde_json::{Number, Value};
 
+use super::told::{self, wanted};
 use super::{Fields, PROBLEMS_MAX, Problems};
 
-/// Why a value was refused; pointers are relative to it.
+/// Why there is no value.
 #[derive(Debug)]
-pub(crate) struct Bad(pub(super) Vec<FieldError>);
+pub(crate) enum Bad {
+    /// It was refused; pointers are relative to it.
+    Refused(Vec<FieldError>),
+    /// None was sent: the question was what would be legal.
+    Asked(Schema),
+}
 
 impl Bad {
     pub(crate) fn new(detail: impl Into<String>) -> Self {
-        Self(vec![FieldError::new("", detail)])
+        Self::Refused(vec![FieldError::new("", detail)])
+    }
+
+    /// What is wrong with a value that was sent.
+    pub(super) fn problems(self) -> Vec<FieldError> {
+        match self {
+            Self::Refused(problems) => problems,
+            Self::Asked(_) => Vec::new(),
+        }
     }
 
     /// The value is not what it should be: `note 3 is not a string`.
@@ -26,8 +41,17 @@ impl Bad {
 
     fn below(self, step: &str) -> Self {
         let prefixed = |problem: FieldError| FieldError::new(format!("/{}{}", pointer_token(step), problem.pointer), problem.detail);
-        Self(self.0.into_iter().map(prefixed).collect())
+        Self::Refused(self.problems().into_iter().map(prefixed).collect())
     }
+}
+
+/// Ends a conversion with the schema of what it takes, where that is the question. The first line of each converter
+/// that is not made of others.
+///
+/// # Errors
+/// [`Bad::Asked`], where it is.
+pub(crate) fn asked(value: &Value, schema: impl FnOnce() -> Schema) -> Result<(), Bad> {
+    if told::is_question(value) { Err(Bad::Asked(schema())) } else { Ok(()) }
 }
 
 /// A value in a message, cut short.
@@ -41,12 +65,14 @@ pub(crate) fn shown(value: &Value) -> String {
 }
 
 pub(crate) fn text(label: &str, value: &Value) -> Result<String, Bad> {
+    asked(value, || json_schema!({"type": "string"}))?;
     value.as_str().map(str::to_owned).ok_or_else(|| Bad::not(label, value, "a string"))
 }
 
 /// A text of at most so many characters.
 pub(crate) fn at_most(chars_max: usize) -> impl Fn(&str, &Value) -> Result<String, Bad> {
     move |label, value| {
+        asked(value, || json_schema!({"type": "string", "maxLength": chars_max}))?;
         let text = text(label, value)?;
         let chars = text.chars().count();
         if chars > chars_max { Err(Bad::new(format!("{label} has {chars} characters and may have at most {chars_max}"))) } else { Ok(text) }
@@ -54,6 +80,7 @@ pub(crate) fn at_most(chars_max: usize) -> impl Fn(&str, &Value) -> Result<Strin
 }
 
 pub(crate) fn flag(label: &str, value: &Value) -> Result<bool, Bad> {
+    asked(value, || json_schema!({"type": "boolean"}))?;
     value.as_bool().ok_or_else(|| Bad::not(label, value, "true or false"))
 }
 
@@ -64,6 +91,7 @@ where
 {
     move |label, value| {
         let (low, high) = (range.start(), range.end());
+        asked(value, || json_schema!({"type": "integer", "minimum": number_of(low), "maximum": number_of(high)}))?;
         let whole = || value.as_i64().or_else(|| whole_float(value.as_f64()?));
         let Some(number) = value.is_number().then(whole).flatten() else {
             return Err(Bad::not(label, value, format_args!("an integer in range [{low}, {high}]")));
@@ -71,6 +99,11 @@ where
         let legal = T::try_from(number).ok().filter(|number| range.contains(number));
         legal.ok_or_else(|| Bad::new(not_in_range(label, number, low, high)))
     }
+}
+
+/// A bound as JSON has it.
+fn number_of(bound: &impl Display) -> Number {
+    bound.to_string().parse().expect("the bounds of a range of numbers are numbers")
 }
 
 /// A whole number that came as a float, where it fits.
@@ -84,6 +117,7 @@ fn whole_float(number: f64) -> Option<i64> {
 pub(crate) fn number(range: RangeInclusive<f64>) -> impl Fn(&str, &Value) -> Result<f64, Bad> {
     move |label, value| {
         let (low, high) = (range.start(), range.end());
+        asked(value, || json_schema!({"type": "number", "minimum": number_of(low), "maximum": number_of(high)}))?;
         let number = value.as_f64().ok_or_else(|| Bad::not(label, value, format_args!("a number in range [{low}, {high}]")))?;
         if range.contains(&number) { Ok(number) } else { Err(Bad::new(not_in_range(label, number, low, high))) }
     }
@@ -92,13 +126,17 @@ pub(crate) fn number(range: RangeInclusive<f64>) -> impl Fn(&str, &Value) -> Res
 /// A number with at most so many decimals. Judged in decimal: in binary no step of a hundredth is exact.
 pub(crate) fn in_steps(range: RangeInclusive<f64>, decimals: usize) -> impl Fn(&str, &Value) -> Result<f64, Bad> {
     move |label, value| {
+        let (low, high) = (range.start(), range.end());
+        let step = format!("0.{:0>decimals$}", 1);
+        asked(
+            value,
+            || json_schema!({"type": "number", "minimum": number_of(low), "maximum": number_of(high), "multipleOf": number_of(&step)}),
+        )?;
         let found = number(range.clone())(label, value)?;
         let fits = found.to_string().split_once('.').is_none_or(|(_, fraction)| fraction.len() <= decimals);
         if fits {
             return Ok(found);
         }
-        let (low, high) = (range.start(), range.end());
-        let step = format!("0.{:0>decimals$}", 1);
         Err(Bad::new(format!("{label} {} is not in range [{low}, {high}] in steps of {step}", shown(value))))
     }
 }
@@ -106,6 +144,7 @@ pub(crate) fn in_steps(range: RangeInclusive<f64>, decimals: usize) -> impl Fn(&
 /// A text of a closed list.
 pub(crate) fn one_of(legal: &'static [&'static str]) -> impl Fn(&str, &Value) -> Result<String, Bad> {
     move |label, value| {
+        asked(value, || json_schema!({"type": "string", "enum": legal}))?;
         let listed = || legal.iter().map(|text| if text.is_empty() { "\"\"" } else { text }).collect::<Vec<_>>().join(", ");
         match value.as_str() {
             Some(text) if legal.contains(&text) => Ok(text.to_owned()),
@@ -121,6 +160,7 @@ pub(crate) fn parsed<T: FromStr<Err: Display>>(label: &str, value: &Value) -> Re
 
 /// An identifier: 32 lower-case hexadecimal characters.
 pub(crate) fn id<T: FromStr>(label: &str, value: &Value) -> Result<T, Bad> {
+    asked(value, quorate_core::ids::schema)?;
     let parsed = value.as_str().and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| Bad::not(label, value, "an identifier of 32 lower-case hexadecimal characters"))
 }
@@ -132,43 +172,46 @@ pub(crate) fn is_absent(value: &Value) -> bool {
 
 pub(crate) fn list_of<T>(item: impl Fn(&str, &Value) -> Result<T, Bad>) -> impl Fn(&str, &Value) -> Result<Vec<T>, Bad> {
     move |label, value| {
+        asked(value, || json_schema!({"type": "array", "items": wanted(&item)}))?;
         let items = value.as_array().ok_or_else(|| Bad::not(label, value, "an array"))?;
         let (mut read, mut bad) = (Vec::with_capacity(items.len()), Vec::new());
         for (index, value) in items.iter().enumerate() {
             match item(&format!("{label}[{index}]"), value) {
                 Ok(value) => read.push(value),
-                Err(refused) if bad.len() < PROBLEMS_MAX => bad.extend(refused.below(&index.to_string()).0),
+                Err(refused) if bad.len() < PROBLEMS_MAX => bad.extend(refused.below(&index.to_string()).problems()),
                 Err(_) => {}
             }
         }
-        if bad.is_empty() { Ok(read) } else { Err(Bad(bad)) }
+        if bad.is_empty() { Ok(read) } else { Err(Bad::Refused(bad)) }
     }
 }
 
 pub(crate) fn map_of<T>(item: impl Fn(&str, &Value) -> Result<T, Bad>) -> impl Fn(&str, &Value) -> Result<BTreeMap<String, T>, Bad> {
     move |label, value| {
+        asked(value, || json_schema!({"type": "object", "additionalProperties": wanted(&item)}))?;
         let entries = value.as_object().ok_or_else(|| Bad::not(label, value, "an object"))?;
         let (mut read, mut bad) = (BTreeMap::new(), Vec::new());
         for (key, value) in entries {
             match item(&format!("{label}.{key}"), value) {
                 Ok(value) => drop(read.insert(key.clone(), value)),
-                Err(refused) if bad.len() < PROBLEMS_MAX => bad.extend(refused.below(key).0),
+                Err(refused) if bad.len() < PROBLEMS_MAX => bad.extend(refused.below(key).problems()),
                 Err(_) => {}
             }
         }
-        if bad.is_empty() { Ok(read) } else { Err(Bad(bad)) }
+        if bad.is_empty() { Ok(read) } else { Err(Bad::Refused(bad)) }
     }
 }
 
 /// An object of declared fields.
 pub(crate) fn object_of<T>(read: impl Fn(&mut Fields<'_>) -> T) -> impl Fn(&str, &Value) -> Result<T, Bad> {
     move |label, value| {
+        asked(value, || told::shape_of_object(&read))?;
         let object = value.as_object().ok_or_else(|| Bad::not(label, value, "an object"))?;
         let mut problems = Problems::default();
         let mut fields = Fields::new(object.clone(), format!("{label}."), &mut problems);
         let value = read(&mut fields);
         fields.finish();
-        if problems.0.is_empty() { Ok(value) } else { Err(Bad(problems.0)) }
+        if problems.0.is_empty() { Ok(value) } else { Err(Bad::Refused(problems.0)) }
     }
 }
 
@@ -184,7 +227,7 @@ mod tests {
     use super::*;
 
     fn told<T: std::fmt::Debug>(result: Result<T, Bad>) -> Vec<(String, String)> {
-        result.expect_err("refused").0.into_iter().map(|problem| (problem.pointer, problem.detail)).collect()
+        result.expect_err("refused").problems().into_iter().map(|problem| (problem.pointer, problem.detail)).collect()
     }
 
     #[test]

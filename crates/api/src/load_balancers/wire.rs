@@ -6,18 +6,20 @@ use quorate_core::ids::{LoadBalancerId, PoolId};
 use quorate_core::load_balancer::{
     LoadBalancer, LoadBalancerSettings, SESSION_AFFINITIES, STEERING_POLICIES, TTL_DEFAULT_S, TTL_S, affinity_ttl,
 };
+use quorate_core::validate::DESCRIPTION_CHARS_MAX;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::shapes;
-use crate::body::{self, Bad, Fields, Object, flag, id, integer, list_of, map_of, one_of, shape_of, text};
+use crate::body::{self, Bad, Fields, Object, Told, flag, id, integer, list_of, map_of, one_of, shape_of, text};
 use crate::envelope::Time;
 use crate::error::ApiError;
 
 type Places = BTreeMap<String, Vec<PoolId>>;
 
 /// A load balancer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct LoadBalancerBody {
     id: LoadBalancerId,
     created_on: Time,
@@ -133,9 +135,14 @@ fn with_defaults(attributes: Option<Value>, session_affinity: &str) -> Option<Va
 /// # Errors
 /// One entry a bad field.
 pub(super) fn read(object: Object, stored: Option<&LoadBalancerSettings>, zone: Option<&str>) -> Result<LoadBalancerSettings, ApiError> {
-    let base = |pick: fn(&LoadBalancerSettings) -> &Option<Value>| stored.and_then(|stored| pick(stored).clone());
-    let places = |pick: fn(&LoadBalancerSettings) -> &Option<Places>| stored.and_then(|stored| pick(stored).clone());
-    let read = |fields: &mut Fields<'_>| {
+    body::read(object, reader(stored), |settings| settings.problems(zone))
+}
+
+/// The fields of a load balancer.
+fn reader(stored: Option<&LoadBalancerSettings>) -> impl FnOnce(&mut Fields<'_>) -> LoadBalancerSettings {
+    let base = move |pick: fn(&LoadBalancerSettings) -> &Option<Value>| stored.and_then(|stored| pick(stored).clone());
+    let places = move |pick: fn(&LoadBalancerSettings) -> &Option<Places>| stored.and_then(|stored| pick(stored).clone());
+    move |fields| {
         let proxied = fields.read("proxied", stored.is_some_and(|stored| stored.proxied), flag);
         let affinity = fields.read(
             "session_affinity",
@@ -183,8 +190,20 @@ pub(super) fn read(object: Object, stored: Option<&LoadBalancerSettings>, zone: 
         };
         fields.read_only(&["id", "created_on", "modified_on", "zone_name"]);
         settings
-    };
-    body::read(object, read, |settings| settings.problems(zone))
+    }
+}
+
+/// What a body may hold.
+pub(super) fn told() -> Told {
+    let affinities: Vec<&str> = SESSION_AFFINITIES.into_iter().chain([""]).collect();
+    body::told("LoadBalancer", reader(None))
+        .with("/name", json!({"minLength": 1, "maxLength": 253}))
+        .with("/description", json!({"maxLength": DESCRIPTION_CHARS_MAX, "default": ""}))
+        .with("/enabled", json!({"default": true}))
+        .with("/proxied", json!({"default": false}))
+        .with("/default_pools", json!({"minItems": 1}))
+        .with("/steering_policy", json!({"default": ""}))
+        .with("/session_affinity", json!({"enum": affinities, "default": "none"}))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use quorate_core::ids::PoolId;
 use quorate_core::pop::{Pop, PopNo};
 use quorate_core::vote::VoteState;
 use quorate_store::{health, pools, worker_tokens};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::NOT_FOUND;
@@ -18,7 +19,7 @@ use crate::envelope::Envelope;
 use crate::extract::Id;
 
 /// Health of a pool by place.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct HealthBody {
     pool_id: PoolId,
     /// `Amsterdam, NL` to what it sees. Places that have not voted are absent.
@@ -26,7 +27,7 @@ pub(crate) struct HealthBody {
 }
 
 /// What one place sees.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PlaceBody {
     /// Enough of the pool's origins pass there.
     healthy: bool,
@@ -35,7 +36,7 @@ pub(crate) struct PlaceBody {
 }
 
 /// One origin as one place sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SeenBody {
     /// Null: the place abstains.
     healthy: Option<bool>,

@@ -7,6 +7,7 @@ use quorate_core::pop::Pop;
 use quorate_core::vote::Published;
 use quorate_store::health::{self, CheckHealth, PoolHealth};
 use quorate_store::{pools, worker_tokens};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::NOT_FOUND;
@@ -16,7 +17,7 @@ use crate::envelope::{Envelope, Time};
 use crate::extract::Id;
 
 /// A pool's verdicts with their evidence.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct QuorumBody {
     pool: PoolName,
     /// `healthy`, `degraded`, `critical`, `unknown` or `disabled`.
@@ -34,14 +35,14 @@ pub(crate) struct QuorumBody {
     origins: Vec<OriginQuorum>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PoolName {
     id: PoolId,
     name: String,
 }
 
 /// One origin's verdict with its evidence.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct OriginQuorum {
     name: String,
     address: String,

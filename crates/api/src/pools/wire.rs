@@ -1,17 +1,23 @@
 //! A pool as answers give it and as bodies ask for it.
 
 use quorate_core::ids::{MonitorId, PoolId};
-use quorate_core::pool::{CheckRegionsSetting, LATITUDE, LONGITUDE, Origin, OriginSettings, Pool, PoolSettings, Weight};
-use quorate_core::validate::PoolRules;
+use quorate_core::pool::{
+    ALL_REGIONS, CheckRegionsSetting, LATITUDE, LONGITUDE, NOTIFICATION_EMAIL_CHARS_MAX, Origin, OriginSettings, Pool, PoolSettings, Weight,
+};
+use quorate_core::region::Region;
+use quorate_core::validate::{DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX, PoolRules};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 
-use crate::body::{self, Bad, Fields, Object, flag, id, in_steps, integer, is_absent, list_of, number, object_of, one_of, shape_of, text};
+use crate::body::{
+    self, Bad, Fields, Object, Told, flag, id, in_steps, integer, is_absent, list_of, number, object_of, one_of, shape_of, text,
+};
 use crate::envelope::Time;
 use crate::error::ApiError;
 
 /// A pool.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PoolBody {
     id: PoolId,
     created_on: Time,
@@ -59,7 +65,7 @@ pub(crate) struct PoolBody {
 }
 
 /// An origin of a pool.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct OriginBody {
     /// 1 to 100 letters, digits, `-`, `_`, `.` and spaces; unique in the pool.
     name: String,
@@ -85,7 +91,7 @@ pub(crate) struct OriginBody {
 }
 
 /// The Host header of the probe; it wins over the monitor's.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct HostHeader {
     #[serde(rename = "Host")]
     host: [String; 1],
@@ -210,8 +216,13 @@ fn notification_filter(fields: &mut Fields<'_>) {
 /// # Errors
 /// One entry a bad field.
 pub(super) fn read(object: Object, stored: Option<&PoolSettings>, rules: PoolRules<'_>) -> Result<PoolSettings, ApiError> {
-    let base = |pick: fn(&PoolSettings) -> &Option<Value>| stored.and_then(|stored| pick(stored).clone());
-    let read = |fields: &mut Fields<'_>| {
+    body::read(object, reader(stored), |settings| settings.problems(rules))
+}
+
+/// The fields of a pool.
+fn reader(stored: Option<&PoolSettings>) -> impl FnOnce(&mut Fields<'_>) -> PoolSettings {
+    let base = move |pick: fn(&PoolSettings) -> &Option<Value>| stored.and_then(|stored| pick(stored).clone());
+    move |fields| {
         let settings = PoolSettings {
             name: fields.required("name", stored.map(|stored| stored.name.clone()), text).unwrap_or_default(),
             description: fields
@@ -247,8 +258,30 @@ pub(super) fn read(object: Object, stored: Option<&PoolSettings>, rules: PoolRul
         };
         fields.read_only(&["id", "created_on", "modified_on", "disabled_at", "networks", "healthy"]);
         settings
-    };
-    body::read(object, read, |settings| settings.problems(rules))
+    }
+}
+
+/// What a body may hold. How many origins is the account's limit.
+pub(super) fn told() -> Told {
+    let regions: Vec<&str> = Region::ALL.into_iter().map(Region::code).chain([ALL_REGIONS]).collect();
+    let origin_name = json!({"pattern": "^[A-Za-z0-9._-]([A-Za-z0-9._ -]*[A-Za-z0-9._-])?$", "minLength": 1, "maxLength": NAME_CHARS_MAX});
+    body::told("Pool", reader(None))
+        .with("/name", json!({"pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": NAME_CHARS_MAX}))
+        .with("/description", json!({"maxLength": DESCRIPTION_CHARS_MAX, "default": ""}))
+        .with("/enabled", json!({"default": true}))
+        .with("/minimum_origins", json!({"default": 1}))
+        .with("/check_regions", json!({"minItems": 1, "uniqueItems": true, "default": null}))
+        .with("/check_regions/0", json!({"enum": regions}))
+        .with("/origins", json!({"minItems": 1}))
+        .with("/origins/0/name", origin_name)
+        .with("/origins/0/address", json!({"minLength": 1, "maxLength": 253}))
+        .with("/origins/0/enabled", json!({"default": true}))
+        .with("/origins/0/weight", json!({"default": 1}))
+        .with("/origins/0/port", json!({"default": 0}))
+        .with("/origins/0/header/Host", json!({"minItems": 1, "maxItems": 1}))
+        .with("/origins/0/header/Host/0", json!({"maxLength": 253}))
+        .with("/notification_email", json!({"maxLength": NOTIFICATION_EMAIL_CHARS_MAX, "default": ""}))
+        .with("/health_sources", json!({"enum": [["regional", "global"], null]}))
 }
 
 /// More origins than any plan allows.
@@ -261,8 +294,6 @@ fn group(label: &str, value: &Value) -> Result<String, Bad> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn check(body: Value, expected: &[(&str, &str)]) {

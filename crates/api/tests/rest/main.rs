@@ -6,6 +6,7 @@ mod bodies;
 mod health;
 mod load_balancers;
 mod monitors;
+mod openapi;
 mod pools;
 mod serving;
 mod tenants;

@@ -1,0 +1,71 @@
+//! What each argument of a handler says of its operation.
+
+use axum::extract::State;
+use http::HeaderMap;
+use schemars::json_schema;
+
+use super::operation::{Operation, Part, Payload, Query};
+use crate::Shared;
+use crate::auth::{Caller, InAccount, InZone};
+use crate::extract::{Body, Id, Params};
+use crate::page::{PAGE_MAX, PER_PAGE_MAX, Page};
+
+impl Part for Caller {
+    fn tell(operation: &mut Operation) {
+        operation.authenticated = true;
+    }
+}
+
+impl<A> Part for InAccount<A> {
+    fn tell(operation: &mut Operation) {
+        operation.authenticated = true;
+    }
+}
+
+impl<A> Part for InZone<A> {
+    fn tell(operation: &mut Operation) {
+        operation.authenticated = true;
+    }
+}
+
+/// The path itself tells of it.
+impl<T> Part for Id<T> {
+    fn tell(_: &mut Operation) {}
+}
+
+impl Part for Body {
+    fn tell(operation: &mut Operation) {
+        operation.payload = Payload::Undescribed;
+    }
+}
+
+impl Part for Params {
+    fn tell(operation: &mut Operation) {
+        operation.reads_query = true;
+    }
+}
+
+impl Part for Page {
+    fn tell(operation: &mut Operation) {
+        let from_one = |max: u64| json_schema!({"type": "integer", "minimum": 1, "maximum": max});
+        operation.query.extend([
+            Query::new("page", "Which page, from 1.", from_one(PAGE_MAX)),
+            Query::new(
+                "per_page",
+                "Items of a page. Without it a list is whole, up to 1,000 items of those that never end.",
+                from_one(PER_PAGE_MAX),
+            ),
+        ]);
+    }
+}
+
+impl Part for State<Shared> {
+    fn tell(_: &mut Operation) {}
+}
+
+/// Whoever reads headers by hand reads credentials.
+impl Part for HeaderMap {
+    fn tell(operation: &mut Operation) {
+        operation.authenticated = true;
+    }
+}
