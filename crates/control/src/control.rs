@@ -83,7 +83,7 @@ impl<S: VerdictStore, R: Registry> Control<S, R> {
     pub fn start_over(config: ControlConfig, verdicts: S, registry: R) -> Result<Self, Error> {
         describe::all();
         let tasks = Tasks::new();
-        let bound = Bound::new(config.listener, config.tls.as_ref(), &tasks)?;
+        let bound = Bound::new(config.listener, config.tls.as_ref(), ms(config.timings.introduction_ms), &tasks)?;
         let address = bound.address;
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let me = Replica {

@@ -18,6 +18,7 @@ pub(crate) fn all() {
     describe_counter!("quorate_workers_refused_total", "Calls with an unknown or revoked worker token");
     describe_counter!("quorate_authentications_without_database_total", "Workers believed while the database was away");
     describe_counter!("quorate_handshakes_failed_total", "TLS handshakes that failed or took too long");
+    describe_counter!("quorate_strangers_dismissed_total", "Connections ended on which no worker had proved who it is");
     describe_counter!("quorate_bad_parts_total", "Malformed parts of messages, by kind of part");
     describe_counter!("quorate_parts_ignored_total", "Well-formed parts that mean nothing here, by reason");
     describe_counter!("quorate_deltas_dropped_total", "Deltas beyond what a worker may send; the next round heals them");

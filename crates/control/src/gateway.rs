@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_core::timings::{Timings, ms};
 use quorate_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
@@ -15,7 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::{Error, chain};
 use crate::identity::{Identity, Secret};
-use crate::incoming::{self, Connection, ServerTls};
+use crate::incoming::{self, Connection, ServerTls, Standing};
 use crate::registry::Registry;
 use crate::session;
 use crate::shared::Shared;
@@ -42,8 +43,9 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    pub(crate) fn new(listener: TcpListener, tls: Option<&ServerTls>, tasks: &Tasks) -> Result<Self, Error> {
-        let (address, connections) = incoming::accept(listener, tls, tasks)?;
+    /// `introduction`: how long a connection may be a stranger's.
+    pub(crate) fn new(listener: TcpListener, tls: Option<&ServerTls>, introduction: Duration, tasks: &Tasks) -> Result<Self, Error> {
+        let (address, connections) = incoming::accept(listener, tls, introduction, tasks)?;
         Ok(Self { address, connections })
     }
 }
@@ -91,6 +93,9 @@ impl<S: VerdictStore, R: Registry> WorkerGateway for Gateway<S, R> {
                 return Err(Status::unavailable("the worker token cannot be checked now"));
             }
         };
+        if let Some(standing) = request.extensions().get::<Standing>() {
+            standing.introduced();
+        }
         let (out, messages) = mpsc::channel(OUTBOUND_MAX);
         shared.tasks.spawn("session", session::run(Arc::clone(shared), pop, secret, request.into_inner(), out));
         Ok(Response::new(ReceiverStream::new(messages)))

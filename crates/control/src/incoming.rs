@@ -1,5 +1,7 @@
 //! Connections of workers: accepted, encrypted, and never more than fit.
 
+mod strangers;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -20,12 +22,13 @@ use tonic::transport::server::Connected;
 use crate::error::Error;
 use crate::tasks::Tasks;
 
+pub(crate) use strangers::Standing;
+use strangers::{Guest, Strangers};
+
 /// Connections at once; the next one waits in the kernel's queue.
 const CONNECTIONS_MAX: usize = 2_000;
-/// TLS handshakes at once: what costs a processor is admitted piece by piece when everybody comes back together.
-const HANDSHAKES_MAX: usize = 64;
-/// A handshake that takes longer is given up.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Connections that are ready and not taken yet.
+const READY_MAX: usize = 64;
 /// Pause after the system refused a connection, so that a lack of descriptors is not a busy loop.
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -65,6 +68,7 @@ impl ServerTls {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: Stream,
+    guest: Guest,
     _counted: OwnedSemaphorePermit,
 }
 
@@ -78,6 +82,7 @@ enum Stream {
 pub(crate) fn accept(
     listener: TcpListener,
     tls: Option<&ServerTls>,
+    introduction: Duration,
     tasks: &Tasks,
 ) -> Result<(SocketAddr, mpsc::Receiver<io::Result<Connection>>), Error> {
     let address = listener.local_addr().map_err(Error::Listener)?;
@@ -85,60 +90,84 @@ pub(crate) fn accept(
         return Err(Error::PlaintextBeyondLoopback(address));
     }
     let acceptor = tls.map(ServerTls::acceptor).transpose()?;
-    let (ready, connections) = mpsc::channel(HANDSHAKES_MAX);
-    tasks.spawn("accept", run(listener, acceptor, tasks.clone(), ready));
+    let (ready, connections) = mpsc::channel(READY_MAX);
+    let door = Door { acceptor, introduction, strangers: Arc::default(), ready };
+    tasks.spawn("accept", door.keep(listener, tasks.clone()));
     Ok((address, connections))
 }
 
-async fn run(listener: TcpListener, acceptor: Option<TlsAcceptor>, tasks: Tasks, ready: mpsc::Sender<io::Result<Connection>>) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-    let stop = tasks.stop().clone();
-    while let Some(Ok(counted)) = stop.run_until_cancelled(Arc::clone(&connections).acquire_owned()).await {
-        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else { return };
-        let tcp = match accepted {
-            Ok((tcp, _)) => tcp,
-            Err(error) => {
-                tracing::debug!(error = %error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_RETRY_AFTER).await;
-                continue;
-            }
+/// Where connections come in.
+struct Door {
+    acceptor: Option<TlsAcceptor>,
+    introduction: Duration,
+    strangers: Arc<Strangers>,
+    ready: mpsc::Sender<io::Result<Connection>>,
+}
+
+impl Door {
+    async fn keep(self, listener: TcpListener, tasks: Tasks) {
+        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let stop = tasks.stop().clone();
+        let next = async || {
+            let counted = Arc::clone(&connections).acquire_owned().await.ok()?;
+            let guest = Strangers::admit(&self.strangers, self.introduction).await;
+            Some((counted, guest, listener.accept().await))
         };
-        let (acceptor, handshakes, ready, stop) = (acceptor.clone(), Arc::clone(&handshakes), ready.clone(), stop.clone());
-        tasks.spawn("handshake", async move {
-            let shaken = stop.run_until_cancelled(tokio::time::timeout(HANDSHAKE_MAX, shake(tcp, acceptor, &handshakes))).await;
-            match shaken {
-                Some(Ok(Ok(stream))) => {
-                    // An error here: the server has stopped.
-                    let _ = ready.send(Ok(Connection { stream, _counted: counted })).await;
+        while let Some(Some((counted, mut guest, accepted))) = stop.run_until_cancelled(next()).await {
+            let tcp = match accepted {
+                Ok((tcp, _)) => tcp,
+                Err(error) => {
+                    tracing::debug!(error = %error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY_AFTER).await;
+                    continue;
                 }
-                Some(Ok(Err(error))) => {
-                    metrics::counter!("quorate_handshakes_failed_total").increment(1);
-                    tracing::debug!(error = %error, "a TLS handshake failed");
+            };
+            guest.arrived();
+            let (acceptor, ready, stop) = (self.acceptor.clone(), self.ready.clone(), stop.clone());
+            tasks.spawn("handshake", async move {
+                let shaken = async {
+                    tokio::select! {
+                        () = guest.dismissed() => Err(io::ErrorKind::TimedOut.into()),
+                        stream = shake(tcp, acceptor) => stream,
+                    }
+                };
+                match stop.run_until_cancelled(shaken).await {
+                    Some(Ok(stream)) => {
+                        // An error here: the server has stopped.
+                        let _ = ready.send(Ok(Connection { stream, guest, _counted: counted })).await;
+                    }
+                    Some(Err(error)) => {
+                        metrics::counter!("quorate_handshakes_failed_total").increment(1);
+                        tracing::debug!(error = %error, "a TLS handshake failed");
+                    }
+                    None => {}
                 }
-                Some(Err(_)) => metrics::counter!("quorate_handshakes_failed_total").increment(1),
-                None => {}
-            }
-        });
+            });
+        }
     }
 }
 
-async fn shake(tcp: TcpStream, acceptor: Option<TlsAcceptor>, handshakes: &Semaphore) -> io::Result<Stream> {
+async fn shake(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> io::Result<Stream> {
     // A vote is small, and it is waited for.
     tcp.set_nodelay(true)?;
     let Some(acceptor) = acceptor else { return Ok(Stream::Plain(tcp)) };
-    let _admitted = handshakes.acquire().await.map_err(io::Error::other)?;
     Ok(Stream::Tls(Box::new(acceptor.accept(tcp).await?)))
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
+    type ConnectInfo = Standing;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Standing {
+        self.guest.standing()
+    }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.guest.poll_dismissed(cx).is_ready() {
+            metrics::counter!("quorate_strangers_dismissed_total").increment(1);
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -187,12 +216,14 @@ impl AsyncWrite for Connection {
 mod tests {
     use super::*;
 
+    const INTRODUCTION: Duration = Duration::from_secs(15);
+
     #[tokio::test]
     async fn plaintext_is_refused_beyond_loopback() {
         let tasks = Tasks::new();
         let listen = async |address: &str| TcpListener::bind(address).await.expect("a free port");
-        assert!(matches!(accept(listen("0.0.0.0:0").await, None, &tasks), Err(Error::PlaintextBeyondLoopback(_))));
-        assert!(accept(listen("127.0.0.1:0").await, None, &tasks).is_ok());
+        assert!(matches!(accept(listen("0.0.0.0:0").await, None, INTRODUCTION, &tasks), Err(Error::PlaintextBeyondLoopback(_))));
+        assert!(accept(listen("127.0.0.1:0").await, None, INTRODUCTION, &tasks).is_ok());
         tasks.stop().cancel();
         tasks.ended().await;
     }

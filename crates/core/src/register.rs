@@ -32,6 +32,10 @@ pub fn round_carries(guards: Guards, changed: bool) -> bool {
     guards.resend_unchanged || changed
 }
 
+/// Above this no epoch is taken: no clock tells it (it is the year 10889 in Unix milliseconds), and who
+/// came after would have nowhere to go.
+pub const EPOCH_MAX: u64 = 1 << 48;
+
 /// The epoch of a worker that starts: above the stored one, whatever the clock says.
 #[must_use]
 pub fn next_epoch(guards: Guards, stored: u64, unix_ms: u64) -> u64 {

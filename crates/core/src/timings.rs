@@ -34,6 +34,8 @@ pub struct Timings {
     pub quorum_hysteresis_ms: u32,
     /// The votes behind the verdicts are at most this old in the store.
     pub votes_behind_ms: u32,
+    /// A connection to the gateway on which no worker has proved who it is ends after this.
+    pub introduction_ms: u32,
 }
 
 impl Default for Timings {
@@ -55,6 +57,7 @@ impl Default for Timings {
             fence_retry_ms: 60_000,
             quorum_hysteresis_ms: 60_000,
             votes_behind_ms: 1_000,
+            introduction_ms: 15_000,
         }
     }
 }

@@ -9,7 +9,7 @@ use quorate_core::bucket::Bucket;
 use quorate_core::pop::PopCode;
 use quorate_core::quorum::Guards;
 use quorate_core::region::Region;
-use quorate_core::register::next_epoch;
+use quorate_core::register::{EPOCH_MAX, next_epoch};
 use quorate_core::time::{Clock, SystemClock};
 use quorate_proto::join::JoinToken;
 use quorate_proto::v1::{ManifestAck, ManifestDelta};
@@ -46,6 +46,10 @@ pub(crate) struct Hub {
     pub(crate) status: watch::Sender<WorkerStatus>,
 }
 
+fn unix_ms() -> u64 {
+    u64::try_from(SystemClock.now().as_millisecond()).unwrap_or(0).min(EPOCH_MAX)
+}
+
 /// Whose word a message about a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum From {
@@ -66,8 +70,7 @@ impl Hub {
         }
         let mut boot_id = [0; 16];
         rand::rng().fill_bytes(&mut boot_id);
-        let unix_ms = u64::try_from(SystemClock.now().as_millisecond()).unwrap_or(0);
-        let epoch = next_epoch(Guards::ALL, disk.as_ref().map_or(0, Disk::epoch), unix_ms);
+        let epoch = next_epoch(Guards::ALL, disk.as_ref().map_or(0, Disk::epoch), unix_ms());
         let hub = Self {
             pop: token.pop.clone(),
             region: token.region,
@@ -105,6 +108,14 @@ impl Hub {
     pub(crate) fn raise_epoch(&self, above: u64) -> u64 {
         let mut epoch = lock(&self.epoch);
         *epoch = next_epoch(Guards::ALL, (*epoch).max(above), 0);
+        self.save_epoch(*epoch);
+        *epoch
+    }
+
+    /// Control takes none that is so high: something of this worker was damaged. The clock gives a new one.
+    pub(crate) fn lower_epoch(&self, most: u64) -> u64 {
+        let mut epoch = lock(&self.epoch);
+        *epoch = unix_ms().min(most);
         self.save_epoch(*epoch);
         *epoch
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quorate_core::pop::Pop;
+use quorate_core::register::EPOCH_MAX;
 use quorate_proto::convert::Hello;
 use quorate_proto::v1::control_message::Body as ToWorker;
 use quorate_proto::v1::worker_message::Body as FromWorker;
@@ -22,6 +23,8 @@ use crate::shared::Shared;
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// The worker waits for its Welcome, but not for much longer.
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
+/// A worker with an absurd epoch has another one as soon as it is told.
+const EPOCH_RETRY_MS: u32 = 100;
 /// Introductions in one stream: the first, and those after being told of a higher epoch.
 const HELLOS_MAX: u32 = 3;
 /// Checks that one worker is asked to probe at most, told to it.
@@ -51,6 +54,9 @@ pub(super) async fn introduce<S: VerdictStore, R: Registry>(
         }
         if hello.pop != pop.code || hello.region != pop.region {
             return Err(fence(shared, out, "the token is of another PoP or region").await);
+        }
+        if hello.session_epoch > EPOCH_MAX {
+            return Err(refuse_epoch(out, hello.session_epoch).await);
         }
         let introduction = Introduction {
             pop: pop.clone(),
@@ -97,7 +103,20 @@ fn welcome<S, R>(shared: &Shared<S, R>, min_epoch: u64) -> v1::Welcome {
 /// Tells the worker that it may not vote.
 pub(super) async fn fence<S, R>(shared: &Shared<S, R>, out: &Outbound, reason: &'static str) -> Ended {
     metrics::counter!("quorate_fences_total").increment(1);
-    let message = v1::Fence { reason: reason.to_owned(), retry_after_ms: shared.timings.fence_retry_ms };
+    let message = v1::Fence { reason: reason.to_owned(), retry_after_ms: shared.timings.fence_retry_ms, epoch_max: 0 };
+    send_fence(out, message, reason).await
+}
+
+/// Whoever was let in with such an epoch could be followed by nobody. The next attempt, with an epoch of the clock, succeeds.
+async fn refuse_epoch(out: &Outbound, epoch: u64) -> Ended {
+    metrics::counter!("quorate_fences_total").increment(1);
+    let reason =
+        format!("the session epoch {epoch} is above {EPOCH_MAX}, the highest that is taken: the worker's clock or folder is damaged");
+    let message = v1::Fence { reason, retry_after_ms: EPOCH_RETRY_MS, epoch_max: EPOCH_MAX };
+    send_fence(out, message, "its session epoch is absurdly high").await
+}
+
+async fn send_fence(out: &Outbound, message: v1::Fence, reason: &'static str) -> Ended {
     match out.send(ToWorker::Fence(message)).await {
         Ok(()) => Ended::Fenced(reason),
         Err(gone) => gone.into(),

@@ -18,6 +18,7 @@ pub(crate) fn check(timings: &Timings, problems: &mut Vec<String>) {
         ("pop_dead_ms", timings.pop_dead_ms),
         ("fence_retry_ms", timings.fence_retry_ms),
         ("votes_behind_ms", timings.votes_behind_ms),
+        ("introduction_ms", timings.introduction_ms),
     ];
     for (name, value) in positive {
         if value == 0 {

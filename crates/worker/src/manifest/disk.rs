@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 use quorate_core::bucket::Bucket;
+use quorate_core::register::EPOCH_MAX;
 use quorate_proto::v1::ManifestDelta;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -36,7 +37,7 @@ impl Disk {
     pub(crate) fn epoch(&self) -> u64 {
         let path = self.folder.join(EPOCH_FILE);
         match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().unwrap_or_else(|_| {
+            Ok(text) => text.trim().parse().ok().filter(|epoch| *epoch < EPOCH_MAX).unwrap_or_else(|| {
                 tracing::warn!(file = %path.display(), "the session epoch on disk is damaged; the clock gives the next one");
                 0
             }),
@@ -171,6 +172,8 @@ mod tests {
         assert_eq!(again.manifests(), BTreeMap::from([(bucket(3), manifest)]));
         assert!(!file.exists() && !file.with_extension("new").exists());
         assert_eq!(again.epoch(), 0);
+        again.save_epoch(u64::MAX).expect("room");
+        assert_eq!(again.epoch(), 0, "no clock has told it");
     }
 
     #[test]

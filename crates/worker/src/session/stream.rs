@@ -136,6 +136,11 @@ async fn hear_welcome(hub: &Hub, out: &mpsc::Sender<WorkerMessage>, incoming: &m
                 tracing::warn!(session.epoch = epoch, "control has seen a higher session epoch; this worker adopts the next one");
                 say_hello(hub, out).await?;
             }
+            Some(FromControl::Fence(fence)) if fence.epoch_max > 0 && hub.epoch() > fence.epoch_max => {
+                let epoch = hub.lower_epoch(fence.epoch_max);
+                tracing::warn!(session.epoch = epoch, "the session epoch was absurdly high; the clock has given another one");
+                return Err(fenced(&fence));
+            }
             Some(FromControl::Fence(fence)) => return Err(fenced(&fence)),
             _ => return Err(Malformed::Missing { field: "welcome" }.into()),
         }

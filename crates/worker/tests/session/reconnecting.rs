@@ -2,8 +2,8 @@
 
 use quorate_core::vote::VoteState;
 use quorate_proto::convert::HeldManifest;
-use quorate_proto::v1::Fence;
 use quorate_proto::v1::control_message::Body as Say;
+use quorate_proto::v1::{Fence, Welcome};
 
 use crate::control::Control;
 use crate::origin::Origin;
@@ -92,7 +92,7 @@ async fn a_fenced_worker_says_so_keeps_probing_and_comes_back_with_the_same_epoc
     let (mut peer, first) = control.welcomes(1).await;
     peer.says(manifest(BUCKET, 1, &[check(1, origin.address)])).await;
     peer.hears_ack().await;
-    peer.says(Say::Fence(Fence { reason: "another process speaks for lhr".to_owned(), retry_after_ms: 400 })).await;
+    peer.says(Say::Fence(Fence { reason: "another process speaks for lhr".to_owned(), retry_after_ms: 400, epoch_max: 0 })).await;
     let status = worker.shows("the fence", |status| status.fenced.is_some()).await;
     assert_eq!(status.fenced.as_deref(), Some("another process speaks for lhr"));
     worker.shows("no session", |status| !status.is_ready()).await;
@@ -102,8 +102,22 @@ async fn a_fenced_worker_says_so_keeps_probing_and_comes_back_with_the_same_epoc
     let mut peer = control.accepts().await;
     assert!(fenced_at.elapsed().as_millis() < 1_000, "it tries again when told");
     assert_eq!(peer.hears_hello().await.session_epoch, first.session_epoch);
-    peer.says(Say::Fence(Fence { reason: "still".to_owned(), retry_after_ms: 50 })).await;
+    peer.says(Say::Fence(Fence { reason: "still".to_owned(), retry_after_ms: 50, epoch_max: 0 })).await;
     let (_peer, third) = control.welcomes(1).await;
     assert_eq!(third.session_epoch, first.session_epoch);
+    worker.shows("a session and no fence", |status| status.is_ready() && status.fenced.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_epoch_control_calls_absurd_comes_back_at_once_with_one_of_the_clock() {
+    let mut control = Control::start().await;
+    let mut worker = Worker::start(config(control.url()));
+    let mut peer = control.accepts().await;
+    let absurd = peer.hears_hello().await.session_epoch + 1_000_000;
+    peer.says(Say::Welcome(Welcome { min_epoch: absurd, ..Welcome::default() })).await;
+    assert_eq!(peer.hears_hello().await.session_epoch, absurd + 1);
+    peer.says(Say::Fence(Fence { reason: "absurd".to_owned(), retry_after_ms: 50, epoch_max: absurd })).await;
+    let (_peer, back) = control.welcomes(1).await;
+    assert!(back.session_epoch < absurd, "{} is not of the clock", back.session_epoch);
     worker.shows("a session and no fence", |status| status.is_ready() && status.fenced.is_none()).await;
 }
