@@ -39,10 +39,30 @@ pub(crate) fn standby(bucket: Bucket, owner: Option<ReplicaId>, members: &[Membe
     first(bucket, members, owner)
 }
 
+/// Workers that a replica could have: those expected, or as many as the best connected has.
+fn reachable(expected: u32, members: &[Member]) -> u64 {
+    let most = members.iter().filter(|member| member.alive).map(|member| member.sessions).max().unwrap_or_default();
+    u64::from(most.min(expected))
+}
+
+/// It has fewer than half of the workers that it could have: it decides nothing well.
+fn is_cut_off(sessions: u32, reachable: u64) -> bool {
+    2 * u64::from(sessions) < reachable
+}
+
+/// It has at least three quarters of them. Between a half and that it keeps what it has and is given
+/// nothing: so that buckets do not go to and fro with every worker that comes and goes.
+pub(crate) fn is_well_connected(member: &Member, expected: u32, members: &[Member]) -> bool {
+    4 * u64::from(member.sessions) >= 3 * reachable(expected, members)
+}
+
 /// What `me` should claim: buckets that nobody owns, and, where `may_bury` (see
-/// [`Membership::is_steady`](crate::members::Membership::is_steady)), those whose owner is dead.
-pub(crate) fn plan_claims(me: ReplicaId, members: &[Member], ownerships: &[Ownership], may_bury: bool) -> Claims {
+/// [`Membership::is_steady`](crate::members::Membership::is_steady)), those whose owner is dead. Who is
+/// cut off from the workers comes first for none.
+pub(crate) fn plan_claims(me: ReplicaId, expected: u32, members: &[Member], ownerships: &[Ownership], may_bury: bool) -> Claims {
     let mut claims = Claims::default();
+    let reachable = reachable(expected, members);
+    let able: Vec<Member> = members.iter().filter(|member| !is_cut_off(member.sessions, reachable)).cloned().collect();
     for ownership in ownerships {
         let free = match ownership.owner {
             None => true,
@@ -50,7 +70,7 @@ pub(crate) fn plan_claims(me: ReplicaId, members: &[Member], ownerships: &[Owner
         };
         if free {
             // The first choice beside the dead is the standby, which has the votes.
-            let mine = first(ownership.bucket, members, None) == Some(me);
+            let mine = first(ownership.bucket, &able, None) == Some(me);
             if mine { claims.now.push(ownership.bucket) } else { claims.later.push(ownership.bucket) }
         }
     }
@@ -78,10 +98,10 @@ pub(crate) fn plan_rebalance(
     moves
 }
 
-/// The replica to which `me` should give all its buckets: `me` sees fewer than half of the `expected`
-/// workers, and that one the most, and more than `me`.
+/// The replica to which `me` should give all its buckets: `me` is cut off from the workers, and that one
+/// sees the most.
 pub(crate) fn plan_release(me: ReplicaId, sessions: u32, expected: u32, members: &[Member]) -> Option<ReplicaId> {
-    if 2 * u64::from(sessions) >= u64::from(expected) {
+    if !is_cut_off(sessions, reachable(expected, members)) {
         return None;
     }
     let others = members.iter().filter(|member| member.alive && member.id != me && member.sessions > sessions);
@@ -135,7 +155,7 @@ mod tests {
             ("1", Some(2), false, (0, 0)),
         ];
         for (script, owner, may_bury, expected) in rows {
-            let claims = plan_claims(id(1), &members(script), &owned_by(|_| owner), may_bury);
+            let claims = plan_claims(id(1), 10, &members(script), &owned_by(|_| owner), may_bury);
             assert_eq!(counts(&claims), expected, "{script} owned by {owner:?}, may bury: {may_bury}");
         }
     }
@@ -144,7 +164,7 @@ mod tests {
     fn of_several_each_bucket_has_one_first_choice_and_it_is_the_standby_of_the_dead() {
         let (all, living) = (members("123"), members("12(3)"));
         let of_the_dead = owned_by(|_| Some(3));
-        let claims = [1, 2].map(|me| plan_claims(id(me), &living, &of_the_dead, true));
+        let claims = [1, 2].map(|me| plan_claims(id(me), 10, &living, &of_the_dead, true));
         assert_eq!(claims[0].now, claims[1].later);
         assert_eq!(claims[0].later, claims[1].now);
         assert!((412..=612).contains(&claims[0].now.len()), "about half each: {}", claims[0].now.len());
@@ -177,26 +197,82 @@ mod tests {
         assert!(plan_rebalance(id(1), &members("1(2)"), &rows, |member| member.alive).is_empty());
     }
 
+    /// Replicas 1, 2, … with so many sessions each.
+    fn with_sessions(sessions: &[u32]) -> Vec<Member> {
+        let member = |(number, sessions): (u8, &u32)| Member { id: id(number), url: String::new(), alive: true, sessions: *sessions };
+        (1..).zip(sessions).map(member).collect()
+    }
+
     #[test]
     fn an_owner_that_sees_few_workers_gives_way_to_who_sees_more() {
-        let seen = |sessions: &[(u8, u32)]| {
-            let member = |(number, sessions): &(u8, u32)| Member { id: id(*number), url: String::new(), alive: true, sessions: *sessions };
-            sessions.iter().map(member).collect::<Vec<_>>()
-        };
-        let rows = [
-            // own sessions, expected, others, receiver
-            (9, 9, vec![(2, 9)], None),
-            (5, 9, vec![(2, 9)], None),
-            (4, 9, vec![(2, 9)], Some(2)),
-            (4, 9, vec![(2, 5), (3, 8)], Some(3)),
-            (4, 9, vec![(2, 4)], None),
-            (0, 9, vec![(2, 0)], None),
-            (0, 9, vec![], None),
-            (0, 0, vec![(2, 5)], None),
+        let rows: [(u32, &[u32], Option<u8>); 9] = [
+            // expected, sessions of 1, 2, …; receiver of the buckets of 1
+            (9, &[9, 9], None),
+            (9, &[5, 9], None),
+            (9, &[4, 9], Some(2)),
+            (9, &[3, 5, 8], Some(3)),
+            // The others see hardly more: most workers are away, and to move would gain nothing.
+            (9, &[4, 5], None),
+            (9, &[2, 4], None),
+            (9, &[0, 0], None),
+            (9, &[0], None),
+            (0, &[0, 5], None),
         ];
-        for (sessions, expected, others, receiver) in rows {
-            let found = plan_release(id(1), sessions, expected, &seen(&others));
-            assert_eq!(found, receiver.map(id), "{sessions} of {expected}, others {others:?}");
+        for (expected, sessions, receiver) in rows {
+            let found = plan_release(id(1), sessions[0], expected, &with_sessions(sessions));
+            assert_eq!(found, receiver.map(id), "{sessions:?} of {expected}");
         }
+    }
+
+    #[test]
+    fn who_is_cut_off_claims_last() {
+        let free = owned_by(|_| None);
+        assert_eq!(counts(&plan_claims(id(1), 9, &with_sessions(&[4, 9]), &free, true)), (0, 1024));
+        assert_eq!(counts(&plan_claims(id(2), 9, &with_sessions(&[4, 9]), &free, true)), (1024, 0));
+        assert_eq!(counts(&plan_claims(id(1), 9, &with_sessions(&[0, 0]), &free, true)).0, first_choices(1, &[0, 0]), "nobody is better");
+    }
+
+    fn first_choices(replica: u8, sessions: &[u32]) -> usize {
+        Bucket::all().filter(|bucket| first(*bucket, &with_sessions(sessions), None) == Some(id(replica))).count()
+    }
+
+    /// One minute: every replica gives away what it should. Answers how many buckets moved.
+    fn minute(expected: u32, sessions: &[u32], owners: &mut [u8]) -> usize {
+        let members = with_sessions(sessions);
+        let mut moved = 0;
+        for (me, sessions) in (1..).zip(sessions) {
+            let rows = owned_by(|bucket| Some(owners[usize::from(bucket.number())]));
+            let handed = match plan_release(id(me), *sessions, expected, &members) {
+                Some(to) => vec![(to, rows.iter().filter(|row| row.owner == Some(id(me))).map(|row| row.bucket).collect())],
+                None => plan_rebalance(id(me), &members, &rows, |member| is_well_connected(member, expected, &members)),
+            };
+            for (to, buckets) in handed {
+                moved += buckets.len();
+                for bucket in buckets {
+                    owners[usize::from(bucket.number())] = to.as_bytes()[0];
+                }
+            }
+        }
+        moved
+    }
+
+    #[test]
+    fn hand_overs_come_to_rest_however_the_workers_are_spread() {
+        let counts = [0, 4, 6, 9];
+        for expected in [4, 9] {
+            for number in 0..64 {
+                let sessions = [number % 4, number / 4 % 4, number / 16].map(|index| counts[index]);
+                let mut owners: Vec<u8> = (0..1024).map(|bucket: u16| u8::try_from(bucket % 3 + 1).unwrap()).collect();
+                let busy = (0..30).take_while(|_| minute(expected, &sessions, &mut owners) > 0).count();
+                assert!(busy < 30, "{sessions:?} of {expected}: buckets still move after half an hour");
+            }
+        }
+    }
+
+    #[test]
+    fn a_worker_that_comes_and_goes_moves_the_buckets_once() {
+        let mut owners = vec![1; 1024];
+        let moved: usize = (0..60).map(|number| minute(9, &[4 + number % 3, 9], &mut owners)).sum();
+        assert_eq!(moved, 1024, "to the second, and not back");
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::bucket::Role;
 use crate::error::{CallError, bounded};
 use crate::members::Membership;
-use crate::ownership::{plan_claims, plan_rebalance, plan_release, standby};
+use crate::ownership::{is_well_connected, plan_claims, plan_rebalance, plan_release, standby};
 use crate::registry::Registry;
 use crate::shared::Shared;
 
@@ -55,7 +55,8 @@ impl Roles {
         ownerships: &mut [Ownership],
     ) -> Result<(), CallError> {
         let dead_after = ms(shared.timings.replica_dead_ms);
-        let claims = plan_claims(shared.me.id, &membership.members, ownerships, membership.is_steady(dead_after));
+        let may_bury = membership.is_steady(dead_after);
+        let claims = plan_claims(shared.me.id, expected_workers(shared), &membership.members, ownerships, may_bury);
         let mut wanted = claims.now;
         match self.jitter_ends {
             _ if claims.later.is_empty() => self.jitter_ends = None,
@@ -95,7 +96,7 @@ impl Roles {
         }
         let me = shared.me.id;
         let sessions = shared.sessions.open();
-        let expected = u32::try_from(shared.registered.load().len()).unwrap_or(u32::MAX);
+        let expected = expected_workers(shared);
         let lease = ms(shared.timings.session_lease_ms);
         // The workers have had the time of a lease to come to a replica that has just started.
         let release =
@@ -107,10 +108,10 @@ impl Roles {
             }
             vec![(to, mine)]
         } else {
-            // Its votes are warm when the workers have known it for a lease, and it needs them as much as this replica.
+            // Its votes are warm when the workers have known it for a lease.
             let is_ready = |member: &Member| {
                 let warm = membership.alive_for(member.id).is_some_and(|age| age >= lease);
-                member.alive && warm && u64::from(member.sessions) * 2 >= u64::from(sessions)
+                member.alive && warm && is_well_connected(member, expected, &membership.members)
             };
             plan_rebalance(me, &membership.members, ownerships, is_ready)
         };
@@ -151,6 +152,11 @@ impl Roles {
             shared.manifests.send_replace(());
         }
     }
+}
+
+/// Workers that should have a session here.
+fn expected_workers<S, R>(shared: &Shared<S, R>) -> u32 {
+    u32::try_from(shared.registered.load().len()).unwrap_or(u32::MAX)
 }
 
 fn take_roles<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, members: &[Member], ownerships: &[Ownership]) {
