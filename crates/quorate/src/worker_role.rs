@@ -1,7 +1,7 @@
 //! `quorate worker`: one worker, and the small listener that tells how it stands.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -10,14 +10,14 @@ use axum::routing::get;
 use quorate_api::{ServeLimits, serve};
 use quorate_core::address_policy::AddressPolicy;
 use quorate_proto::join::JoinToken;
-use quorate_worker::{Error, ResolverConfig, WorkerConfig, WorkerStatus};
+use quorate_worker::{ClientCertificate, Error, ResolverConfig, WorkerConfig, WorkerStatus, ZoneTls};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::worker_tokens;
 use crate::assemble::{REST_DRAIN, bind};
 use crate::config::Config;
-use crate::config::worker::Worker;
+use crate::config::worker::{Worker, WorkerZone};
 use crate::failure::{OrUsage as _, Result};
 use crate::lifecycle::{self, Signals};
 use crate::telemetry::Metrics;
@@ -64,6 +64,7 @@ fn worker_config(worker: &Worker, token: JoinToken, data_dir: &Path) -> Result<W
         source_address: worker.source_address,
         resolver: resolver(worker),
         extra_ca_pem: extra_ca_pem(worker)?,
+        zones: zones(worker)?,
         user_agent_url: worker.user_agent_url.clone(),
         ..WorkerConfig::new(worker.control_urls.clone(), token)
     })
@@ -71,9 +72,26 @@ fn worker_config(worker: &Worker, token: JoinToken, data_dir: &Path) -> Result<W
 
 /// The authorities that HTTPS probes trust beside the system's.
 pub(crate) fn extra_ca_pem(worker: &Worker) -> Result<Option<String>> {
-    let read =
-        |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {} (worker.extra_ca_file)", file.display()));
-    worker.extra_ca_file.as_deref().map(read).transpose().or_usage()
+    read_pem(worker.extra_ca_file.as_deref(), "worker.extra_ca_file")
+}
+
+/// What HTTPS probes in the name of a zone bring along.
+pub(crate) fn zones(worker: &Worker) -> Result<Vec<ZoneTls>> {
+    let zone = |zone: &WorkerZone| {
+        let read = |file: &Option<PathBuf>| read_pem(file.as_deref(), "worker.zones");
+        let client = match (read(&zone.client_certificate_file)?, read(&zone.client_key_file)?) {
+            (Some(chain_pem), Some(key_pem)) => Some(ClientCertificate { chain_pem, key_pem }),
+            // The check of the configuration has refused one without the other.
+            _ => None,
+        };
+        Ok(ZoneTls { name: zone.name.clone(), client, extra_ca_pem: read(&zone.extra_ca_file)? })
+    };
+    worker.zones.iter().map(zone).collect()
+}
+
+fn read_pem(file: Option<&Path>, setting: &str) -> Result<Option<String>> {
+    let read = |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {} ({setting})", file.display()));
+    file.map(read).transpose().or_usage()
 }
 
 /// The DNS servers that a worker asks.

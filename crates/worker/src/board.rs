@@ -369,7 +369,14 @@ pub(crate) mod tests {
             Finding::Passed => Some(200),
             Finding::Failed(_) | Finding::Abstained(_) => None,
         };
-        Outcome { finding, response_code, rtt: Some(Duration::from_millis(12)), phases: Phases::default(), attempts: 1 }
+        Outcome {
+            finding,
+            response_code,
+            rtt: Some(Duration::from_millis(12)),
+            phases: Phases::default(),
+            certificate_days_left: None,
+            attempts: 1,
+        }
     }
 
     const DOWN: Finding = Finding::Failed(FailureReason::TcpConnectionFailed);

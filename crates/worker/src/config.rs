@@ -1,5 +1,6 @@
 //! What a worker is told at start.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -30,11 +31,41 @@ pub struct WorkerConfig {
     pub resolver: ResolverConfig,
     /// Authorities, as PEM, that HTTPS probes trust beside the system's. Default: none.
     pub extra_ca_pem: Option<String>,
+    /// What HTTPS probes in the name of a zone (`probe_zone`) bring along; other zones bring nothing.
+    /// Default: none.
+    pub zones: Vec<ZoneTls>,
     /// Named in the User-Agent of probes, so that the owner of an origin can ask who probes it.
     /// Default: `https://quorate.invalid/`.
     pub user_agent_url: String,
     /// Probes in flight at once. Default: [`PROBES_IN_FLIGHT_MAX`].
     pub probes_in_flight_max: usize,
+}
+
+/// What HTTPS probes in the name of one zone bring along.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ZoneTls {
+    /// `shop.example`, in any case.
+    pub name: String,
+    /// Shown to origins that ask for a client's certificate; never to another host that they redirect to.
+    pub client: Option<ClientCertificate>,
+    /// Authorities, as PEM, trusted beside the system's and the worker's own.
+    pub extra_ca_pem: Option<String>,
+}
+
+/// A certificate of our own, and its key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// PEM: the certificate, then those that lead to its authority.
+    pub chain_pem: String,
+    /// PEM.
+    pub key_pem: String,
+}
+
+/// Without the key.
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCertificate").field("chain_pem", &self.chain_pem).finish_non_exhaustive()
+    }
 }
 
 /// Who resolves the names of origins.
@@ -57,6 +88,7 @@ impl WorkerConfig {
             source_address: None,
             resolver: ResolverConfig::System,
             extra_ca_pem: None,
+            zones: Vec::new(),
             user_agent_url: "https://quorate.invalid/".to_owned(),
             probes_in_flight_max: PROBES_IN_FLIGHT_MAX,
         }

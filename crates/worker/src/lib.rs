@@ -17,7 +17,7 @@ mod schedule;
 mod session;
 mod status;
 
-pub use config::{PROBES_IN_FLIGHT_MAX, ResolverConfig, WorkerConfig};
+pub use config::{ClientCertificate, PROBES_IN_FLIGHT_MAX, ResolverConfig, WorkerConfig, ZoneTls};
 pub use run::{Error, run};
 pub use session::ControlUrlError;
 pub use status::WorkerStatus;

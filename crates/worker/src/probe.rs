@@ -48,6 +48,8 @@ pub struct Outcome {
     pub rtt: Option<Duration>,
     /// Of the last attempt.
     pub phases: Phases,
+    /// Whole days until the origin's certificate ends, negative once it has; over redirects the fewest.
+    pub certificate_days_left: Option<i32>,
     /// 1 and up.
     pub attempts: u8,
 }

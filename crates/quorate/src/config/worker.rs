@@ -1,9 +1,11 @@
 //! A worker's own settings.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use quorate_core::validate::is_host_name;
 use serde::{Deserialize, Serialize};
 
 use super::list;
@@ -34,11 +36,27 @@ pub struct Worker {
     pub resolver: Vec<SocketAddr>,
     /// PEM file of authorities that HTTPS probes trust beside the system's. Default: none.
     pub extra_ca_file: Option<PathBuf>,
+    /// What HTTPS probes in the name of a zone (`probe_zone` of a monitor) bring along. Default: none.
+    pub zones: Vec<WorkerZone>,
     /// `/healthz`, `/readyz`, `/metrics`. Default: `127.0.0.1:8082`; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Named in the User-Agent of probes, so that the owner of an origin can ask who probes it.
     /// Default: `https://quorate.invalid/`.
     pub user_agent_url: String,
+}
+
+/// A zone in `worker.zones`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerZone {
+    /// `shop.example`.
+    pub name: String,
+    /// PEM file: a certificate that is shown to origins that ask for one, then those that lead to its authority.
+    pub client_certificate_file: Option<PathBuf>,
+    /// PEM file: its key.
+    pub client_key_file: Option<PathBuf>,
+    /// PEM file of authorities that are trusted beside the system's and those of `extra_ca_file`.
+    pub extra_ca_file: Option<PathBuf>,
 }
 
 impl Default for Worker {
@@ -52,6 +70,7 @@ impl Default for Worker {
             source_address: None,
             resolver: Vec::new(),
             extra_ca_file: None,
+            zones: Vec::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8082)),
             user_agent_url: "https://quorate.invalid/".to_owned(),
         }
@@ -69,6 +88,15 @@ impl Worker {
         for url in &self.control_urls {
             if !url.starts_with("https://") && !url.starts_with("http://") {
                 problems.push(format!("worker.control_urls: {url:?} has to start with https:// (or http:// on loopback)"));
+            }
+        }
+        let mut names = BTreeSet::new();
+        for WorkerZone { name, client_certificate_file, client_key_file, .. } in &self.zones {
+            if !is_host_name(name) || !names.insert(name.to_ascii_lowercase()) {
+                problems.push(format!("worker.zones: {name:?} is not the name of a zone, or is there twice"));
+            }
+            if client_certificate_file.is_some() != client_key_file.is_some() {
+                problems.push(format!("worker.zones: {name:?} has to have both client_certificate_file and client_key_file, or neither"));
             }
         }
         let legal = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'(' | b')' | b';');

@@ -36,7 +36,7 @@ use crate::pops::{default_pops, regions_of};
 use crate::provision::{self, Tenancy, Wanted};
 use crate::secrets::{Secrets, make_private_dir};
 use crate::telemetry::Metrics;
-use crate::worker_role::{extra_ca_pem, resolver};
+use crate::worker_role::{extra_ca_pem, resolver, zones};
 
 /// What `up` makes.
 const ACCOUNT: &str = "demo";
@@ -182,12 +182,14 @@ impl<'a> Site<'a> {
         allowed.extend(&worker.allow_cidrs);
         let authorities: Vec<String> = demo_ca.into_iter().chain(extra_ca_pem(worker)?).collect();
         let extra_ca_pem = (!authorities.is_empty()).then(|| authorities.join("\n"));
+        let zones = zones(worker)?;
         let workers = tokens.into_iter().zip(&self.sources).map(|(token, source)| WorkerConfig {
             data_dir: Some(self.worker_dir(token.pop.as_str())),
             address_policy: AddressPolicy::new(allowed.clone()),
             source_address: *source,
             resolver: resolver(worker),
             extra_ca_pem: extra_ca_pem.clone(),
+            zones: zones.clone(),
             user_agent_url: worker.user_agent_url.clone(),
             ..WorkerConfig::new(vec![plane.grpc_url().to_owned()], token)
         });

@@ -14,11 +14,12 @@ pub(crate) struct Attempt {
     pub(crate) phases: Phases,
     pub(crate) response_code: Option<u16>,
     pub(crate) rtt: Option<Duration>,
+    pub(crate) certificate_days_left: Option<i32>,
 }
 
 impl Attempt {
     pub(crate) fn new(timeout: Duration) -> Self {
-        Self { deadline: Instant::now() + timeout, phases: Phases::default(), response_code: None, rtt: None }
+        Self { deadline: Instant::now() + timeout, phases: Phases::default(), response_code: None, rtt: None, certificate_days_left: None }
     }
 
     /// Works on a phase until it is done or the attempt's deadline passes.

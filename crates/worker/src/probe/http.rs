@@ -19,6 +19,7 @@ use super::attempt::Attempt;
 use super::fault::Fault;
 use super::net::Net;
 use super::target::{HttpAsk, Target};
+use super::tls::certificate_days_left;
 
 pub(super) use self::window::fold;
 
@@ -52,7 +53,12 @@ async fn request(net: &Net, target: &Target, ask: &HttpAsk, hop: &Hop, attempt: 
     let connected_in = attempt.phases.connect.unwrap_or_default().saturating_sub(connected_before);
     let since_connect = Instant::now();
     let stream: Box<dyn Stream> = if hop.tls {
-        Box::new(attempt.within(Phase::Tls, net.tls.handshake(stream, &hop.tls_name, ask.allow_insecure)).await?)
+        // What is the user's is not for a stranger.
+        let zone = ask.zone.as_deref().filter(|_| hop.is_trusted());
+        let secured = attempt.within(Phase::Tls, net.tls.handshake(stream, &hop.tls_name, ask.allow_insecure, zone)).await?;
+        let days_left = certificate_days_left(secured.ssl());
+        attempt.certificate_days_left = attempt.certificate_days_left.into_iter().chain(days_left).min();
+        Box::new(secured)
     } else {
         Box::new(stream)
     };

@@ -41,8 +41,11 @@ pub(super) struct Net {
 pub enum SetupError {
     #[error("the system's DNS servers cannot be read")]
     Resolver(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("extra_ca_pem holds no PEM certificate")]
-    NoCertificate,
+    /// Whose authorities they should be.
+    #[error("the authorities of {0} hold no PEM certificate")]
+    NoCertificate(String),
+    #[error("the client certificate of zone {zone} and its key cannot be used")]
+    ClientCertificate { zone: String, source: ErrorStack },
     #[error("OpenSSL refuses the authorities")]
     Tls(#[from] ErrorStack),
     #[error("user_agent_url {0:?} cannot stand in a User-Agent")]
@@ -61,7 +64,7 @@ impl NetProber {
             policy: config.address_policy.clone(),
             source: config.source_address,
             icmp: IcmpSockets::detect(),
-            tls: Tls::new(config.extra_ca_pem.as_deref())?,
+            tls: Tls::new(config.extra_ca_pem.as_deref(), &config.zones)?,
             user_agent,
         };
         Ok(Self { net })
@@ -90,8 +93,8 @@ impl Prober for NetProber {
                     finding
                 }
             };
-            let Attempt { phases, response_code, rtt, .. } = attempt;
-            return Outcome { finding, response_code, rtt, phases, attempts };
+            let Attempt { phases, response_code, rtt, certificate_days_left, .. } = attempt;
+            return Outcome { finding, response_code, rtt, phases, certificate_days_left, attempts };
         }
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct HttpAsk {
     pub(crate) needle: Option<String>,
     pub(crate) follow_redirects: bool,
     pub(crate) allow_insecure: bool,
+    /// In lower case.
+    pub(crate) zone: Option<String>,
 }
 
 /// A Host header in force: as it is sent, and the host that it names.
@@ -166,6 +168,7 @@ impl HttpAsk {
             needle: Some(fold(&http.expected_body)).filter(|needle| !needle.is_empty()),
             follow_redirects: http.follow_redirects,
             allow_insecure: http.allow_insecure,
+            zone: Some(http.probe_zone.to_ascii_lowercase()).filter(|zone| !zone.is_empty()),
         })
     }
 }

@@ -15,8 +15,9 @@ use super::Stream;
 use super::meter::{Meter, Metered};
 use crate::probe::fault::Fault;
 
-/// Bytes of an answer's head, and of what is buffered of its body.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of an answer's head, and of what is buffered of its body: with the searched part of the body
+/// and its folded copy, what a hostile origin can make a probe hold.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 type Connection = http1::Connection<TokioIo<Metered<Box<dyn Stream>>>, Empty<Bytes>>;
 

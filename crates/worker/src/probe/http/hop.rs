@@ -84,6 +84,11 @@ impl Hop {
         })
     }
 
+    /// Whether this is still the host that the user wrote down.
+    pub(super) const fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
     pub(super) fn request(&self, ask: &HttpAsk, user_agent: HeaderValue) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
         *request.method_mut() = self.method.clone();

@@ -5,10 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
-use hickory_proto::rr::rdata::NS;
+use hickory_proto::rr::rdata::{CNAME, NS};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
+
+/// Bytes that fit a datagram on any way, and the most that resolvers ask for.
+const UDP_BYTES_MAX: usize = 1232;
 
 /// What a name gets.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub(super) enum Answer {
     /// One list after the other, and again from the first.
     Turns(Vec<Vec<IpAddr>>),
     Code(ResponseCode),
+    /// An alias of another name, and not its addresses.
+    Alias(&'static str),
     /// A name server of this name.
     NameServer(&'static str),
     Silence,
@@ -39,7 +45,13 @@ struct Zone {
 
 impl Dns {
     pub(super) async fn start(answers: &[(&str, Answer)]) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a loopback address has free ports");
+        let (socket, listener) = loop {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback address has free ports");
+            // The same port for UDP may be somebody's.
+            if let Ok(socket) = UdpSocket::bind(listener.local_addr().expect("bound")).await {
+                break (socket, listener);
+            }
+        };
         let address = socket.local_addr().expect("bound");
         let answers = answers.iter().map(|(name, answer)| (format!("{name}."), answer.clone())).collect();
         let zone = Arc::new(Mutex::new(Zone { answers, ..Zone::default() }));
@@ -51,8 +63,15 @@ impl Dns {
                 let question = Message::from_vec(&buffer[..bytes]).expect("a DNS message");
                 let answer = shared.lock().expect("no panic").answer(&question);
                 if let Some(answer) = answer {
-                    socket.send_to(&answer.to_vec().expect("a DNS message"), peer).await.expect("loopback");
+                    socket.send_to(&cut(answer), peer).await.expect("loopback");
                 }
+            }
+        });
+        let shared = zone.clone();
+        serving.spawn(async move {
+            let mut streams = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                streams.spawn(serve_stream(stream, shared.clone()));
             }
         });
         Self { address, zone, _serving: serving }
@@ -70,6 +89,33 @@ impl Dns {
     /// Times that the name was asked for, by type: `a.example. A`.
     pub(super) fn asked(&self, question: &str) -> usize {
         self.zone.lock().expect("no panic").asked.iter().filter(|asked| *asked == question).count()
+    }
+}
+
+/// The answer as UDP carries it: empty and marked where it is too long.
+fn cut(mut answer: Message) -> Vec<u8> {
+    let whole = answer.to_vec().expect("a DNS message");
+    if whole.len() <= UDP_BYTES_MAX {
+        return whole;
+    }
+    answer.answers.clear();
+    answer.metadata.truncation = true;
+    answer.to_vec().expect("a DNS message")
+}
+
+/// Questions and answers with their lengths before them, until the peer goes.
+async fn serve_stream(mut stream: TcpStream, zone: Arc<Mutex<Zone>>) {
+    while let Ok(bytes) = stream.read_u16().await {
+        let mut question = vec![0; bytes.into()];
+        if stream.read_exact(&mut question).await.is_err() {
+            return;
+        }
+        let answer = zone.lock().expect("no panic").answer(&Message::from_vec(&question).expect("a DNS message"));
+        let Some(answer) = answer.map(|answer| answer.to_vec().expect("a DNS message")) else { return };
+        let length = u16::try_from(answer.len()).expect("a DNS message");
+        if stream.write_all(&[&length.to_be_bytes()[..], &answer].concat()).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -94,6 +140,11 @@ impl Zone {
             }
             Some(Answer::Code(code)) => {
                 answer.metadata.response_code = *code;
+                Vec::new()
+            }
+            Some(Answer::Alias(name)) => {
+                let name = CNAME(Name::from_ascii(*name).expect("a name"));
+                answer.add_answer(Record::from_rdata(query.name().clone(), 0, RData::CNAME(name)));
                 Vec::new()
             }
             Some(Answer::NameServer(server)) => {

@@ -181,15 +181,26 @@ async fn what_is_no_http_is_invalid() {
     assert_eq!(finds(&["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"], body).await, Finding::Passed, "found before it ended early");
     let giant = Server::start(|mut stream| async move {
         read_head(&mut stream).await;
-        send(&mut stream, &[&format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(100_000))]).await;
+        send(&mut stream, &[&format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(16 * 1024))]).await;
     })
     .await;
     assert_eq!(find(&check(&giant, |_| {})).await, failed(R::HttpInvalidResponse), "a giant head");
+    let many = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        send(&mut stream, &[&format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(101))]).await;
+    })
+    .await;
+    assert_eq!(find(&check(&many, |_| {})).await, failed(R::HttpInvalidResponse), "more than 100 headers");
 }
 
 #[tokio::test]
 async fn a_reset_is_a_reset_in_every_phase() {
     let body = |ask: &mut HttpProbe| ask.expected_body = "ok".to_owned();
+    let at_once = Server::start(|stream| async move {
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+    })
+    .await;
+    assert_eq!(find(&check(&at_once, body)).await, failed(R::ConnectionReset), "before the request");
     for sent in ["", "HTTP/1.1 200 OK\r\nX", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nn"] {
         let server = Server::resetting_after(sent).await;
         assert_eq!(find(&check(&server, body)).await, failed(R::ConnectionReset), "after {sent:?}");
@@ -263,4 +274,59 @@ async fn another_host_is_not_told_the_users_secrets() {
     let head = heads.recv().await.expect("the other host is asked");
     assert!(head.starts_with("GET /x ") && head.contains(&format!("\r\nHost: {location}\r\n")), "{head}");
     assert!(!head.contains("secret") && !head.contains("www.example.com"), "{head}");
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_no_body_and_is_not_waited_for() {
+    for method in ["HEAD", "OPTIONS", "POST"] {
+        let method_of = |ask: &mut HttpProbe| method.clone_into(&mut ask.method);
+        let server = Server::stalling_after("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await;
+        assert_eq!(find(&check(&server, method_of)).await, Finding::Passed, "{method}");
+    }
+    let head = |ask: &mut HttpProbe| {
+        "HEAD".clone_into(&mut ask.method);
+        ask.expected_body = "ok".to_owned();
+    };
+    let server = Server::stalling_after("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await;
+    assert_eq!(find(&check(&server, head)).await, failed(R::ResponseBodyMismatch), "there is none to hold it");
+}
+
+#[tokio::test]
+async fn an_ipv6_literal_is_asked_in_brackets() {
+    let (sender, mut heads) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::start_on("[::1]:0", move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            sender.send(read_head(&mut stream).await).expect("the test listens");
+            send(&mut stream, &[OK]).await;
+        }
+    })
+    .await;
+    let port = server.address.port();
+    for address in ["::1", "0:0:0:0:0:0:0:1"] {
+        assert_eq!(find(&http_check(address, port, |_| {})).await, Finding::Passed);
+        let head = heads.recv().await.expect("a request");
+        assert!(head.contains(&format!("\r\nHost: [::1]:{port}\r\n")), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_character_may_lie_across_packets_and_chunks() {
+    let wanted = |ask: &mut HttpProbe| ask.expected_body = "ÄRGER".to_owned();
+    for (name, pieces) in [
+        ("packets", [&b"HTTP/1.1 200 OK\r\n\r\nkein \xc3"[..], b"\xa4rg", b"er"]),
+        ("chunks", [&b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n \xc3\r\n"[..], b"5\r\n\xa4rger\r\n", b"0\r\n\r\n"]),
+    ] {
+        let server = Server::start(move |mut stream| async move {
+            read_head(&mut stream).await;
+            for piece in pieces {
+                if stream.write_all(piece).await.is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!(find(&check(&server, wanted)).await, Finding::Passed, "{name}");
+    }
 }

@@ -185,3 +185,37 @@ async fn a_redirect_to_a_name_is_resolved_and_judged_like_any_other() {
     }
     assert_eq!(outside.came(), 1);
 }
+
+#[tokio::test]
+async fn an_alias_is_followed_and_a_circle_of_them_is_left() {
+    let server = Server::silent().await;
+    let dns = Dns::start(&[
+        ("www.example", Answer::Alias("origin.example.")),
+        ("origin.example", addresses(&["127.0.0.1"])),
+        ("a.example", Answer::Alias("b.example.")),
+        ("b.example", Answer::Alias("a.example.")),
+        ("self.example", Answer::Alias("self.example.")),
+    ])
+    .await;
+    let prober = asking(&dns);
+    assert_eq!(ask(&prober, &check("www.example", &server)).await.finding, Finding::Passed);
+    for name in ["a.example", "self.example"] {
+        let outcome = ask(&prober, &Check { retries: 3, ..check(name, &server) }).await;
+        assert_eq!((outcome.finding, outcome.attempts), (failed(R::DnsUnknownHost), 1), "{name}");
+        assert!(dns.asked(&format!("{name}. A")) < 20, "asked {} times", dns.asked(&format!("{name}. A")));
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_addresses_are_judged_to_the_last() {
+    let server = Server::start_on("127.0.0.7:0", hold).await;
+    let many = |last: &str| {
+        let others = (1..=999_u16).map(|number| format!("127.1.{}.{}", number / 250, number % 250 + 1));
+        Answer::Addresses(others.chain([last.to_owned()]).map(|text| text.parse().expect("an address")).collect())
+    };
+    let dns = Dns::start(&[("many.example", many("127.0.0.7")), ("inside.example", many("10.0.0.1"))]).await;
+    let prober = asking(&dns);
+    assert_eq!(ask(&prober, &check("many.example", &server)).await.finding, Finding::Passed, "the lowest is the last");
+    assert_eq!(ask(&prober, &check("inside.example", &server)).await.finding, failed(R::DnsInternal));
+    assert_eq!(server.came(), 1);
+}

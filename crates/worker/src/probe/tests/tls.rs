@@ -6,19 +6,21 @@ use quorate_core::failure::FailureReason as R;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::io::AsyncReadExt as _;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_openssl::SslStream;
 
 use super::checks::http_check;
 use super::server::{Server, hold, read_head, send};
 use super::{Finding, NetProber, ask, failed, impatient, prober};
+use crate::config::{ClientCertificate, ZoneTls};
 
 const OK: &str = "HTTP/1.1 200 OK\r\n\r\n";
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+pub(super) fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // Another name than the leaves have, or they would look self-signed.
@@ -27,13 +29,13 @@ fn authority() -> Authority {
 }
 
 /// A certificate and its key, as PEM.
-struct Leaf {
+pub(super) struct Leaf {
     certificate: String,
     key: String,
 }
 
 impl Leaf {
-    fn of(authority: &Authority, name: &str) -> Self {
+    pub(super) fn of(authority: &Authority, name: &str) -> Self {
         Self::with(authority, name, |_| {})
     }
 
@@ -45,7 +47,7 @@ impl Leaf {
         Self { certificate, key: key.serialize_pem() }
     }
 
-    fn self_signed(name: &str) -> Self {
+    pub(super) fn self_signed(name: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
         let certificate = CertificateParams::new(vec![name.to_owned()]).expect("a name").self_signed(&key).expect("signed").pem();
         Self { certificate, key: key.serialize_pem() }
@@ -53,7 +55,19 @@ impl Leaf {
 }
 
 /// An HTTPS origin, and the server names that it was asked for.
-async fn serve(leaf: &Leaf, change: impl FnOnce(&mut openssl::ssl::SslAcceptorBuilder)) -> (Server, UnboundedReceiver<Option<String>>) {
+pub(super) async fn serve(
+    leaf: &Leaf,
+    change: impl FnOnce(&mut openssl::ssl::SslAcceptorBuilder),
+) -> (Server, UnboundedReceiver<Option<String>>) {
+    serve_on("127.0.0.1:0", leaf, OK, change).await
+}
+
+async fn serve_on(
+    address: &str,
+    leaf: &Leaf,
+    answer: impl Into<Arc<str>>,
+    change: impl FnOnce(&mut openssl::ssl::SslAcceptorBuilder),
+) -> (Server, UnboundedReceiver<Option<String>>) {
     let mut builder = SslAcceptor::mozilla_intermediate(SslMethod::tls_server()).expect("OpenSSL");
     builder.set_certificate(&X509::from_pem(leaf.certificate.as_bytes()).expect("a certificate")).expect("taken");
     builder.set_private_key(&PKey::private_key_from_pem(leaf.key.as_bytes()).expect("a key")).expect("taken");
@@ -67,14 +81,15 @@ async fn serve(leaf: &Leaf, change: impl FnOnce(&mut openssl::ssl::SslAcceptorBu
     });
     change(&mut builder);
     let acceptor = Arc::new(builder.build());
-    let server = Server::start(move |stream| {
-        let acceptor = acceptor.clone();
+    let answer: Arc<str> = answer.into();
+    let server = Server::start_on(address, move |stream| {
+        let (acceptor, answer) = (acceptor.clone(), answer.clone());
         async move {
             let ssl = openssl::ssl::Ssl::new(acceptor.context()).expect("OpenSSL");
             let mut stream = SslStream::new(ssl, stream).expect("OpenSSL");
             if Pin::new(&mut stream).accept().await.is_ok() {
                 read_head(&mut stream).await;
-                send(&mut stream, &[OK]).await;
+                send(&mut stream, &[&answer]).await;
             }
         }
     })
@@ -82,7 +97,7 @@ async fn serve(leaf: &Leaf, change: impl FnOnce(&mut openssl::ssl::SslAcceptorBu
     (server, names)
 }
 
-fn check(server: &Server, change: impl FnOnce(&mut HttpProbe)) -> Check {
+pub(super) fn check(server: &Server, change: impl FnOnce(&mut HttpProbe)) -> Check {
     http_check("127.0.0.1", server.address.port(), |ask| {
         ask.tls = true;
         change(ask);
@@ -93,7 +108,7 @@ fn trusting(authority: &Authority) -> NetProber {
     prober(|config| config.extra_ca_pem = Some(authority.pem()))
 }
 
-fn named(name: &'static str) -> impl FnOnce(&mut HttpProbe) {
+pub(super) fn named(name: &'static str) -> impl FnOnce(&mut HttpProbe) {
     move |ask| ask.host = Some(name.to_owned())
 }
 
@@ -198,13 +213,20 @@ async fn what_does_not_speak_our_tls_is_a_protocol_error() {
 #[tokio::test]
 async fn alerts_and_silence_have_their_reasons() {
     let prober = prober(|_| {});
-    for (bytes, reason) in [
-        (&b"\x15\x03\x03\x00\x02\x02\x70"[..], R::TlsUnrecognizedName),
-        (b"\x15\x03\x03\x00\x02\x02\x28", R::TlsHandshakeFailure),
-        (b"\x15\x03\x03\x00\x02\x02\x50", R::TlsHandshakeFailure),
-    ] {
-        let server = Server::shouting(bytes).await;
-        assert_eq!(ask(&prober, &check(&server, |_| {})).await.finding, failed(reason), "{bytes:?}");
+    // Every fatal alert that a server may send, RFC 8446 and those before it.
+    for alert in [10, 20, 21, 22, 30, 40, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 60, 70, 71, 80, 86, 109, 110, 112, 113, 115, 116, 120] {
+        let reason = match alert {
+            70 | 71 => R::TlsProtocolError,
+            112 => R::TlsUnrecognizedName,
+            _ => R::TlsHandshakeFailure,
+        };
+        let server = Server::start(move |mut stream| async move {
+            if stream.write_all(&[0x15, 3, 3, 0, 2, 2, alert]).await.is_ok() {
+                hold(stream).await;
+            }
+        })
+        .await;
+        assert_eq!(ask(&prober, &check(&server, |_| {})).await.finding, failed(reason), "alert {alert}");
     }
     let server = Server::silent().await;
     let outcome = ask(&prober, &Check { retries: 1, ..impatient(check(&server, |_| {})) }).await;
@@ -262,22 +284,108 @@ async fn a_redirect_from_https_to_http_is_refused() {
     let authority = authority();
     let plain = Server::answering(&[OK]).await;
     let location = plain.address;
-    let leaf = Leaf::of(&authority, "127.0.0.1");
-    let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("OpenSSL");
-    builder.set_certificate(&X509::from_pem(leaf.certificate.as_bytes()).expect("a certificate")).expect("taken");
-    builder.set_private_key(&PKey::private_key_from_pem(leaf.key.as_bytes()).expect("a key")).expect("taken");
-    let acceptor = Arc::new(builder.build());
-    let server = Server::start(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let mut stream = SslStream::new(openssl::ssl::Ssl::new(acceptor.context()).expect("OpenSSL"), stream).expect("OpenSSL");
-            if Pin::new(&mut stream).accept().await.is_ok() {
-                read_head(&mut stream).await;
-                send(&mut stream, &[&format!("HTTP/1.1 302 Found\r\nLocation: http://{location}/\r\n\r\n")]).await;
-            }
-        }
-    })
-    .await;
+    let answer = format!("HTTP/1.1 302 Found\r\nLocation: http://{location}/\r\n\r\n");
+    let (server, _) = serve_on("127.0.0.1:0", &Leaf::of(&authority, "127.0.0.1"), answer, |_| {}).await;
     let finding = ask(&trusting(&authority), &check(&server, |ask| ask.follow_redirects = true)).await.finding;
     assert_eq!((finding, plain.came()), (failed(R::HttpInvalidResponse), 0));
+}
+
+#[tokio::test]
+async fn without_a_common_cipher_the_handshake_fails() {
+    let authority = authority();
+    let (server, _) = serve(&Leaf::of(&authority, "origin.example"), |builder| {
+        builder.set_max_proto_version(Some(SslVersion::TLS1_2)).expect("a version");
+        // Those that show no certificate.
+        builder.set_cipher_list("aNULL:@SECLEVEL=0").expect("ciphers");
+    })
+    .await;
+    assert_eq!(ask(&trusting(&authority), &check(&server, named("origin.example"))).await.finding, failed(R::TlsHandshakeFailure));
+}
+
+#[tokio::test]
+async fn a_certificate_tells_how_long_it_lasts() {
+    let authority = authority();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    for (not_after, days_left) in
+        [(now + hours(10 * 24 + 1), 10), (now + hours(1), 0), (now.checked_sub(hours(49)).expect("long after 1970"), -2)]
+    {
+        let leaf = Leaf::with(&authority, "origin.example", |params| {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(1970, 1, 1) + not_after;
+        });
+        let (server, _) = serve(&leaf, |_| {}).await;
+        let insecure = |ask: &mut HttpProbe| ask.allow_insecure = true;
+        let outcome = ask(&trusting(&authority), &check(&server, insecure)).await;
+        assert_eq!((outcome.finding, outcome.certificate_days_left), (Finding::Passed, Some(days_left)));
+    }
+    let plain = Server::answering(&[OK]).await;
+    let outcome = ask(&trusting(&authority), &http_check("127.0.0.1", plain.address.port(), |_| {})).await;
+    assert_eq!((outcome.finding, outcome.certificate_days_left), (Finding::Passed, None));
+}
+
+fn demanding(clients: &Authority) -> impl FnOnce(&mut openssl::ssl::SslAcceptorBuilder) + use<> {
+    let clients = X509::from_pem(clients.pem().as_bytes()).expect("a CA");
+    move |builder| {
+        builder.cert_store_mut().add_cert(clients).expect("taken");
+        builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    }
+}
+
+/// Trusts `servers` and shows a certificate of `clients`, both in the name of Shop.example only.
+fn of_a_zone(servers: &Authority, clients: &Authority) -> NetProber {
+    let Leaf { certificate, key } = Leaf::of(clients, "worker.example");
+    prober(|config| {
+        config.zones = vec![ZoneTls {
+            name: "Shop.example".to_owned(),
+            client: Some(ClientCertificate { chain_pem: certificate, key_pem: key }),
+            extra_ca_pem: Some(servers.pem()),
+        }];
+    })
+}
+
+fn in_zone(zone: &'static str) -> impl FnOnce(&mut HttpProbe) {
+    move |ask| {
+        zone.clone_into(&mut ask.probe_zone);
+        ask.host = Some("origin.example".to_owned());
+        ask.follow_redirects = true;
+    }
+}
+
+#[tokio::test]
+async fn a_zone_brings_its_certificate_and_its_authorities_and_others_do_not() {
+    let (servers, clients) = (authority(), authority());
+    let prober = of_a_zone(&servers, &clients);
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let (server, _) = serve(&Leaf::of(&servers, "origin.example"), |builder| {
+            builder.set_max_proto_version(Some(version)).expect("a version");
+            demanding(&clients)(builder);
+        })
+        .await;
+        assert_eq!(ask(&prober, &check(&server, in_zone("SHOP.example"))).await.finding, Finding::Passed, "{version:?}");
+        for zone in ["", "other.example"] {
+            let finding = ask(&prober, &check(&server, in_zone(zone))).await.finding;
+            assert_eq!(finding, failed(R::TlsUntrustedCertificate), "{zone:?}");
+            let insecure = |ask: &mut HttpProbe| {
+                in_zone(zone)(ask);
+                ask.allow_insecure = true;
+            };
+            assert_eq!(ask(&prober, &check(&server, insecure)).await.finding, failed(R::TlsHandshakeFailure), "{zone:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_shown_the_certificate_of_a_zone() {
+    let (servers, clients) = (authority(), authority());
+    let prober = of_a_zone(&servers, &clients);
+    let insecure = |ask: &mut HttpProbe| {
+        in_zone("shop.example")(ask);
+        ask.allow_insecure = true;
+    };
+    let (stranger, _) = serve_on("127.0.0.2:0", &Leaf::of(&servers, "127.0.0.2"), OK, demanding(&clients)).await;
+    let answer = format!("HTTP/1.1 302 Found\r\nLocation: https://{}/\r\n\r\n", stranger.address);
+    let (server, _) = serve_on("127.0.0.1:0", &Leaf::of(&servers, "origin.example"), answer, demanding(&clients)).await;
+    assert_eq!(ask(&prober, &check(&server, insecure)).await.finding, failed(R::TlsHandshakeFailure));
+    assert_eq!((server.came(), stranger.came()), (1, 1));
 }
