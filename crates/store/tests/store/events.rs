@@ -133,6 +133,23 @@ async fn days_are_made_ahead_and_old_ones_dropped_once_however_many_ask() {
 }
 
 #[tokio::test]
+async fn what_the_default_partition_caught_goes_with_its_day() {
+    let world = Database::new().await;
+    six_flips(&world).await;
+    let mut admin = world.admin().await;
+    // Two of the six as if the clock had been wrong: one too old to be kept, one old and kept.
+    let redate = "update health_event set occurred_at = now() - interval '1 day' * (case verdict_seq when 1 then 92 else 80 end)
+        where event_id in (select event_id from health_event order by event_id limit 3) and verdict_seq <= 2";
+    admin.execute(redate).await.unwrap();
+    assert_eq!(world.number("select count(*) from health_event_default").await, 3);
+    let mut op = world.db.operator().await.unwrap();
+    events::keep_partitions(&mut op, 3, 90).await.unwrap();
+    op.commit().await.unwrap();
+    assert_eq!(world.number("select count(*) from health_event_default").await, 1);
+    assert_eq!(world.number("select count(*) from health_event").await, 4);
+}
+
+#[tokio::test]
 async fn the_newest_page_of_an_account_is_read_from_its_index() {
     let world = Database::new().await;
     let (eu, _) = six_flips(&world).await;
