@@ -31,6 +31,11 @@ pub(crate) fn all() {
     describe_counter!("quorate_buckets_handed_over_total", "Buckets given to another replica");
     describe_counter!("quorate_vote_rows_total", "Rows of votes written for the quorum view");
     describe_counter!("quorate_quorum_notices_total", "Losses and returns of quorum, by event");
+    describe_counter!(
+        "quorate_control_gaps_total",
+        "Times longer than a round in which no replica could decide, told by the one that could again"
+    );
+    describe_gauge!("quorate_control_gap_last_seconds", "Length of the last of them");
     describe_counter!("quorate_heartbeat_failures_total", "Heartbeats that did not reach the database");
     describe_counter!("quorate_follow_failures_total", "Passes over the configuration that failed");
     describe_counter!("quorate_housekeeping_failures_total", "Housekeeping of the event log that failed");

@@ -87,7 +87,8 @@ mod tests {
     use quorate_core::region::Region;
 
     use super::*;
-    use crate::registry::Sighting;
+    use quorate_core::ids::ReplicaId;
+    use quorate_store::worker_tokens::Sighting;
 
     /// 0: the database is there and knows `good`; 1: it is away; 2: it is there and has revoked it.
     struct Moody(AtomicU8);
@@ -108,7 +109,7 @@ mod tests {
             }
         }
 
-        async fn saw(&self, _: &Sighting) -> Result<(), quorate_store::Error> {
+        async fn saw(&self, _: ReplicaId, _: &Sighting) -> Result<(), quorate_store::Error> {
             Ok(())
         }
     }

@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use quorate_core::pop::PopNo;
 use quorate_core::timings::ms;
 use quorate_store::verdicts::VerdictStore;
+use quorate_store::worker_tokens::Sighting;
 
 use crate::error::{bounded, chain};
 use crate::identity::Identity;
@@ -25,15 +26,15 @@ pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>)
         metrics::gauge!("quorate_sessions").set(u32::try_from(present.len()).unwrap_or(u32::MAX));
         let here: HashSet<PopNo> = present.iter().map(|(sighting, ..)| sighting.pop).collect();
         let gone: Vec<_> = told.difference(&here).filter_map(|pop| shared.sessions.sighting(*pop)).collect();
-        let saw = |sighting: crate::registry::Sighting| {
+        let saw = |sighting: Sighting| {
             let shared = &shared;
             async move {
-                if let Err(error) = bounded(shared.registry.saw(&sighting)).await {
+                if let Err(error) = bounded(shared.registry.saw(shared.me.id, &sighting)).await {
                     tracing::debug!(error = chain(&error), pop.no = sighting.pop.0, "what was seen of a PoP could not be kept");
                 }
             }
         };
-        let check = |(sighting, epoch, secret): (crate::registry::Sighting, u64, crate::identity::Secret)| {
+        let check = |(sighting, epoch, secret): (Sighting, u64, crate::identity::Secret)| {
             let (shared, pop) = (&shared, sighting.pop);
             async move {
                 saw(sighting).await;

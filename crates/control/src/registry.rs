@@ -2,20 +2,11 @@
 
 use std::future::Future;
 
-use quorate_core::pop::{Pop, PopNo};
+use quorate_core::ids::ReplicaId;
+use quorate_core::pop::Pop;
 use quorate_store::tokens::Pepper;
-use quorate_store::{Db, Error, worker_tokens};
-
-/// What the gateway saw of a PoP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
-    pub pop: PopNo,
-    pub connected: bool,
-    /// Release of the worker.
-    pub version: String,
-    /// Checks that it is asked to probe, over all buckets of this replica.
-    pub checks: u32,
-}
+use quorate_store::worker_tokens::{self, Sighting};
+use quorate_store::{Db, Error};
 
 /// The registry of PoPs.
 pub trait Registry: Send + Sync + 'static {
@@ -23,7 +14,7 @@ pub trait Registry: Send + Sync + 'static {
     fn authenticate(&self, secret: &str) -> impl Future<Output = Result<Option<Pop>, Error>> + Send;
 
     /// Keeps what was seen, for whoever lists the workers.
-    fn saw(&self, sighting: &Sighting) -> impl Future<Output = Result<(), Error>> + Send;
+    fn saw(&self, by: ReplicaId, sighting: &Sighting) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// The registry in Postgres.
@@ -44,7 +35,7 @@ impl Registry for PgRegistry {
         worker_tokens::authenticate(&self.db, &self.pepper, secret).await
     }
 
-    async fn saw(&self, sighting: &Sighting) -> Result<(), Error> {
-        worker_tokens::saw(&self.db, sighting.pop, sighting.connected, &sighting.version, sighting.checks).await
+    async fn saw(&self, by: ReplicaId, sighting: &Sighting) -> Result<(), Error> {
+        worker_tokens::saw(&self.db, by, sighting).await
     }
 }

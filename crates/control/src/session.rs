@@ -130,7 +130,7 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
                                 self.shared.board.lock(bucket).forget_votes(self.ticket.pop());
                             }
                         }
-                        self.ticket.heard(self.manifests.checks());
+                        self.ticket.heard();
                         if self.hear(message).await? {
                             return Ok(());
                         }
@@ -205,6 +205,7 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
         for bucket in changed {
             self.shared.queue.push(bucket, &mut self.shared.board.lock(bucket));
         }
+        self.ticket.asked(self.manifests.asked(self.shared));
         let ack = v1::RoundAck { seq: round.seq, next_round_ms: self.shared.timings.round_ms };
         Ok(self.out.send(ToWorker::RoundAck(ack)).await?)
     }
@@ -313,6 +314,7 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
                 self.out.send(step).await?;
             }
         }
+        self.ticket.asked(self.manifests.asked(self.shared));
         Ok(())
     }
 }

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quorate_core::pop::{Pop, PopNo};
+use quorate_store::worker_tokens::{Manifests, Sighting};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::identity::Secret;
-use crate::registry::Sighting;
 
 /// Why control ends a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +54,15 @@ struct Entry {
     counts: bool,
     /// Said goodbye: silent and dead at once.
     left: bool,
-    checks: u32,
+    asked: Asked,
     stream: Option<Stream>,
+}
+
+/// What a worker is asked to probe in the buckets that this replica owns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) checks: u32,
+    pub(crate) manifests: Manifests,
 }
 
 #[derive(Debug)]
@@ -119,7 +126,15 @@ impl Sessions {
         let number = register.streams;
         let (end, ended) = watch::channel(None);
         let now = Instant::now();
-        let entry = Entry { introduction, heard: now, admitted: now, counts, left: false, checks: 0, stream: Some(Stream { number, end }) };
+        let entry = Entry {
+            introduction,
+            heard: now,
+            admitted: now,
+            counts,
+            left: false,
+            asked: Asked::default(),
+            stream: Some(Stream { number, end }),
+        };
         register.entries.insert(pop, entry);
         Admission::Admitted(Ticket { sessions: Arc::clone(self), pop, epoch, number, ended })
     }
@@ -199,7 +214,8 @@ impl Entry {
             pop: self.introduction.pop.no,
             connected: self.stream.is_some(),
             version: self.introduction.version.clone(),
-            checks: self.checks,
+            checks: self.asked.checks,
+            manifests: self.asked.manifests,
         }
     }
 }
@@ -221,12 +237,16 @@ impl Ticket {
         self.epoch
     }
 
+    /// What the worker is asked, and has, by now.
+    pub(crate) fn asked(&self, asked: Asked) {
+        self.with_entry(|entry| entry.asked = asked);
+    }
+
     /// The worker spoke: its votes count, and its lease starts again.
-    pub(crate) fn heard(&self, checks: u32) {
+    pub(crate) fn heard(&self) {
         self.with_entry(|entry| {
             entry.heard = Instant::now();
             entry.counts = true;
-            entry.checks = checks;
         });
     }
 
@@ -297,7 +317,7 @@ mod tests {
     /// Admitted, and it has spoken.
     fn speaking(sessions: &Arc<Sessions>, epoch: u64, boot: u8) -> Ticket {
         let ticket = admitted(sessions, epoch, boot);
-        ticket.heard(0);
+        ticket.heard();
         ticket
     }
 
@@ -306,7 +326,7 @@ mod tests {
         let sessions = Arc::new(Sessions::new(LEASE));
         let first = admitted(&sessions, 10, 1);
         assert!(first.is_silent() && !sessions.is_live(LHR, 10), "nothing was said yet");
-        first.heard(0);
+        first.heard();
         assert!(!first.is_silent() && sessions.is_live(LHR, 10));
         // It comes back in time: what it said goes on.
         let second = admitted(&sessions, 10, 1);
@@ -316,7 +336,7 @@ mod tests {
         let third = admitted(&sessions, 10, 1);
         assert!(third.is_silent() && !sessions.is_live(LHR, 10), "it was missing");
         assert!(!second.is_silent(), "a session that was replaced has nothing to tell of it");
-        third.heard(0);
+        third.heard();
         third.goodbye();
         assert!(admitted(&sessions, 10, 1).is_silent(), "it had left");
         drop(speaking(&sessions, 10, 1));
@@ -361,15 +381,16 @@ mod tests {
         let sessions = Arc::new(Sessions::new(LEASE));
         let ticket = speaking(&sessions, 10, 1);
         tokio::time::advance(Duration::from_secs(34)).await;
-        ticket.heard(3);
+        ticket.heard();
         tokio::time::advance(Duration::from_secs(34)).await;
         assert!(sessions.is_live(LHR, 10));
         assert!(!sessions.is_live(LHR, 9), "of another epoch nothing counts");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(!sessions.is_live(LHR, 10));
-        ticket.heard(3);
+        ticket.heard();
         assert!(sessions.is_live(LHR, 10));
-        assert_eq!(sessions.sighting(LHR).map(|seen| (seen.connected, seen.checks)), Some((true, 3)));
+        ticket.asked(Asked { checks: 3, manifests: Manifests { wanted: 2, behind: 1 } });
+        assert_eq!(sessions.sighting(LHR).map(|seen| (seen.connected, seen.checks, seen.manifests.behind)), Some((true, 3, 1)));
         ticket.goodbye();
         assert!(!sessions.is_live(LHR, 10));
         assert!(sessions.is_dead(LHR, GRACE), "its seat may move at once");

@@ -157,7 +157,7 @@ pub async fn newest_id(op: &mut Operator) -> Result<u64, Error> {
 }
 
 /// Creates the daily partitions for today and `days_ahead` days, drops those older than `retain_days`,
-/// and with them the quorum notices. One caller at a time does the work; answers how many were created and dropped.
+/// and with them the quorum notices and the gaps of control. One caller at a time does the work; answers how many were created and dropped.
 pub async fn keep_partitions(op: &mut Operator, days_ahead: u16, retain_days: u16) -> Result<(u32, u32), Error> {
     let row = sqlx::query!(
         r#"select created as "created!", dropped as "dropped!" from keep_event_partitions($1, $2)"#,
@@ -167,6 +167,9 @@ pub async fn keep_partitions(op: &mut Operator, days_ahead: u16, retain_days: u1
     .fetch_one(op.conn())
     .await?;
     sqlx::query!("delete from quorum_notice where occurred_at < now() - make_interval(days => $1)", i32::from(retain_days))
+        .execute(op.conn())
+        .await?;
+    sqlx::query!("delete from control_gap where ended_at < now() - make_interval(days => $1)", i32::from(retain_days))
         .execute(op.conn())
         .await?;
     Ok((row::count(row.created.into()), row::count(row.dropped.into())))

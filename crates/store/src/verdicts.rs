@@ -181,6 +181,13 @@ pub struct QuorumNotice {
     pub lost: bool,
 }
 
+/// A time in which nobody could decide, by the database's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlGap {
+    pub began_at: Timestamp,
+    pub ended_at: Timestamp,
+}
+
 /// The verdict path. Every method is one transaction.
 pub trait VerdictStore: Send + Sync + 'static {
     /// Writes my heartbeat and answers all members; `alive` by `dead_after` and the database's clock.
@@ -219,6 +226,10 @@ pub trait VerdictStore: Send + Sync + 'static {
 
     /// Writes the votes behind the verdicts; rows of checks that are gone are passed over.
     fn save_votes(&self, rows: &[VoteRow]) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Says that this replica can decide. Where no replica had said so for longer than `gap`, that time is
+    /// recorded, once, and answered.
+    fn pulse(&self, gap: Duration) -> impl Future<Output = Result<Option<ControlGap>, Error>> + Send;
 
     /// Records that a pool lost or regained its quorum, once an outage: `false` where it was so recorded already.
     fn note_quorum(&self, notice: QuorumNotice) -> impl Future<Output = Result<bool, Error>> + Send;

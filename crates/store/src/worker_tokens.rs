@@ -6,10 +6,12 @@
 use jiff::Timestamp;
 use quorate_core::bucket::Bucket;
 use quorate_core::ids::AccountId;
+use quorate_core::ids::ReplicaId;
 use quorate_core::pop::{Pop, PopCode, PopNo};
 use quorate_core::region::Region;
 use rand::Rng;
 use serde_json::{Value, json};
+use sqlx::postgres::types::PgInterval;
 use sqlx::{Executor, PgConnection};
 use subtle::ConstantTimeEq;
 
@@ -19,6 +21,9 @@ use crate::db::{Db, Operator, Tenant};
 use crate::error::Error;
 use crate::row::{self, Place, hex};
 use crate::tokens::Pepper;
+
+/// What a replica says of its sessions counts for so long after its heartbeat, in microseconds.
+const REPLICA_LIVES_US: i64 = 30_000_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPop {
@@ -40,6 +45,30 @@ pub struct RegisteredPop {
     pub last_round_at: Option<Timestamp>,
     pub version: Option<String>,
     pub checks: Option<u32>,
+    /// What it holds of its configuration; `None` where no living replica has a session with it.
+    pub manifests: Option<Manifests>,
+}
+
+/// A PoP's manifests, one a bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manifests {
+    /// Buckets in which it is asked to probe anything.
+    pub wanted: u32,
+    /// Those of them whose newest manifest it has not acknowledged.
+    pub behind: u32,
+}
+
+/// What a replica saw of a PoP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    pub pop: PopNo,
+    pub connected: bool,
+    /// Release of the worker.
+    pub version: String,
+    /// Checks that it is asked to probe, in the buckets that the replica owns.
+    pub checks: u32,
+    /// Of the buckets that the replica owns.
+    pub manifests: Manifests,
 }
 
 struct Row {
@@ -167,30 +196,44 @@ async fn electorate_changed(conn: &mut PgConnection) -> Result<(), Error> {
     buckets::bump_config(conn, &numbers.into_iter().map(number).collect::<Result<Vec<_>, _>>()?).await
 }
 
-/// Every PoP, revoked ones included, in the order of their numbers.
+/// Every PoP, revoked ones included, in the order of their numbers. Each owner tells of its buckets, so
+/// what the living replicas say is added up.
 pub async fn list(op: &mut Operator) -> Result<Vec<RegisteredPop>, Error> {
     let rows = sqlx::query!(
         r#"
-        select pop_no, code, region, city, country, created_on as "created_on: jiff_sqlx::Timestamp",
-            revoked_on as "revoked_on: jiff_sqlx::Timestamp", connected, last_round_at as "last_round_at: jiff_sqlx::Timestamp",
-            version, checks
-        from pop
-        order by pop_no
-        "#
+        select p.pop_no, p.code, p.region, p.city, p.country, p.created_on as "created_on: jiff_sqlx::Timestamp",
+            p.revoked_on as "revoked_on: jiff_sqlx::Timestamp", p.connected is not null as "was_seen!",
+            p.last_round_at as "last_round_at: jiff_sqlx::Timestamp", p.version, p.checks as last_checks,
+            s.checks as "checks?", s.buckets as "buckets?", s.buckets_behind as "buckets_behind?"
+        from pop as p
+        left join (
+            select s.pop_no, sum(s.checks)::bigint as checks, sum(s.buckets)::bigint as buckets,
+                sum(s.buckets_behind)::bigint as buckets_behind
+            from pop_session as s
+            join replica_member as m using (replica_id)
+            where s.connected and m.heartbeat_at > clock_timestamp() - $1::interval
+            group by s.pop_no
+        ) as s on s.pop_no = p.pop_no
+        order by p.pop_no
+        "#,
+        PgInterval { months: 0, days: 0, microseconds: REPLICA_LIVES_US }
     )
     .fetch_all(op.conn())
     .await?;
     rows.into_iter()
         .map(|row| {
             let pop = Row { pop_no: row.pop_no, code: row.code, region: row.region, city: row.city, country: row.country };
+            let connected = row.was_seen.then_some(row.buckets.is_some());
+            let manifests = row.buckets.zip(row.buckets_behind);
             Ok(RegisteredPop {
                 pop: pop.try_into()?,
                 created_on: row.created_on.to_jiff(),
                 revoked_on: row.revoked_on.map(jiff_sqlx::Timestamp::to_jiff),
-                connected: row.connected,
+                connected,
                 last_round_at: row.last_round_at.map(jiff_sqlx::Timestamp::to_jiff),
                 version: row.version,
-                checks: row.checks.map(row::count),
+                checks: row.checks.or(row.last_checks).map(row::count),
+                manifests: manifests.map(|(wanted, behind)| Manifests { wanted: row::count(wanted), behind: row::count(behind) }),
             })
         })
         .collect()
@@ -252,19 +295,31 @@ pub async fn registered_pops(db: &mut Tenant) -> Result<Vec<Pop>, Error> {
     registered(db.conn()).await
 }
 
-/// What the gateway saw of a PoP. Written when a session starts or ends, and once a round.
-pub async fn saw(db: &Db, pop: PopNo, connected: bool, version: &str, checks: u32) -> Result<(), Error> {
+/// Keeps what a replica saw of a PoP: when a session starts or ends, and once a round. A replica that has
+/// no heartbeat yet, or none any more, tells nothing of its sessions.
+pub async fn saw(db: &Db, replica: ReplicaId, seen: &Sighting) -> Result<(), Error> {
     sqlx::query!(
         r#"
-        update pop
-        set connected = $2, version = $3, checks = $4,
-            last_round_at = case when $2 then clock_timestamp() else last_round_at end
-        where pop_no = $1
+        with seen as (
+            update pop
+            set connected = $3, version = $4, checks = $5,
+                last_round_at = case when $3 then clock_timestamp() else last_round_at end
+            where pop_no = $1
+            returning pop_no
+        )
+        insert into pop_session (pop_no, replica_id, connected, checks, buckets, buckets_behind)
+        select seen.pop_no, m.replica_id, $3, $5, $6, $7 from seen cross join replica_member as m where m.replica_id = $2
+        on conflict (pop_no, replica_id) do update
+        set connected = excluded.connected, checks = excluded.checks, buckets = excluded.buckets,
+            buckets_behind = excluded.buckets_behind
         "#,
-        pop.0.cast_signed(),
-        connected,
-        version,
-        i64::from(checks)
+        seen.pop.0.cast_signed(),
+        replica.as_bytes(),
+        seen.connected,
+        seen.version,
+        i64::from(seen.checks),
+        i64::from(seen.manifests.wanted),
+        i64::from(seen.manifests.behind.min(seen.manifests.wanted))
     )
     .execute(&db.operator_pool())
     .await?;

@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::wire;
+use crate::bucket::Role;
 use crate::manifests::{Difference, Manifest};
+use crate::sessions::Asked;
 use crate::shared::Shared;
 
 /// The worker takes no more messages.
@@ -64,13 +66,26 @@ impl Manifests {
         Self { held: hello.held.iter().map(|held| (held.bucket, Held::Claimed(*held))).collect(), nonces: 0 }
     }
 
-    /// Checks that the worker is asked to probe.
-    pub(super) fn checks(&self) -> u32 {
-        let of = |held: &Held| match held {
-            Held::Sent { manifest, .. } => manifest.checks.len(),
-            Held::Claimed(_) => 0,
-        };
-        self.held.values().map(of).sum::<usize>().try_into().unwrap_or(u32::MAX)
+    /// What the worker is asked in the buckets that this replica owns, and of how much it has the newest.
+    pub(super) fn asked<S, R>(&self, shared: &Shared<S, R>) -> Asked {
+        let mut asked = Asked::default();
+        let mut checks = 0;
+        for (bucket, held) in &self.held {
+            if !matches!(shared.board.lock(*bucket).role, Role::Owner { .. }) {
+                continue;
+            }
+            let is_acknowledged = match held {
+                Held::Sent { manifest, acknowledged, .. } => {
+                    checks += manifest.checks.len();
+                    *acknowledged
+                }
+                Held::Claimed(_) => false,
+            };
+            asked.manifests.wanted += 1;
+            asked.manifests.behind += u32::from(!is_acknowledged);
+        }
+        asked.checks = checks.try_into().unwrap_or(u32::MAX);
+        asked
     }
 
     /// The step that is due in a bucket, if any.

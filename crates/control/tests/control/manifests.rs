@@ -6,9 +6,10 @@ use quorate_core::monitor::MonitorSettings;
 use quorate_core::vote::VoteState;
 use quorate_proto::v1;
 use quorate_proto::v1::worker_message::Body as ToControl;
+use quorate_store::worker_tokens::Manifests;
 
 use crate::worker::{Script, Worker};
-use crate::world::{World, check_id, monitor_id, nine_say_up, pool};
+use crate::world::{World, check_id, holds, monitor_id, nine_say_up, pool, until};
 
 #[tokio::test]
 async fn a_change_is_a_difference_and_its_version_moves_the_votes_along() {
@@ -82,6 +83,31 @@ async fn a_worker_that_asks_for_the_whole_or_votes_under_an_unknown_version_gets
     worker.says_of([(bucket, ancient)].into(), |_| VoteState::Down).await;
     worker.until("the whole comes", |heard| wholes(heard) == before + 2).await;
     world.until_votes(check_id(1, 1), "UUU UUU UUU").await;
+    control.stop().await;
+}
+
+#[tokio::test]
+async fn who_lists_the_workers_sees_which_of_them_lags_behind_the_configuration() {
+    let (world, control, mut workers) = nine_say_up().await;
+    let pop = world.pop(1).no;
+    let sees = async |claim: &str, wanted: u32, behind: u32, checks: u32| {
+        until(claim, async || {
+            let seen = world.registry.seen(pop);
+            let expected = (Manifests { wanted, behind }, checks);
+            holds(seen.as_ref().is_some_and(|seen| (seen.manifests, seen.checks) == expected), seen)
+        })
+        .await;
+    };
+    sees("it has what it is asked", 1, 0, 1).await;
+    workers[0].look(|heard| heard.stubborn = true);
+    world.store.put_pool(pool(1, 2));
+    workers[0].until("the change was sent", |heard| heard.steps.len() == 2).await;
+    sees("it has not acknowledged it", 1, 1, 2).await;
+    drop(workers.remove(0));
+    let mut worker = Worker::dials(control.address(), Script::of(world.pop(1))).await;
+    worker.holds_checks(2).await;
+    worker.says(|_| VoteState::Up).await;
+    sees("it has it", 1, 0, 2).await;
     control.stop().await;
 }
 

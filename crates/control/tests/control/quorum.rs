@@ -223,3 +223,36 @@ async fn an_idle_bucket_decides_at_once_and_one_that_just_did_waits_for_the_spac
     assert!(decided.elapsed() >= tick, "{:?}", decided.elapsed());
     control.stop().await;
 }
+
+#[tokio::test]
+async fn a_time_in_which_nobody_could_decide_is_recorded_when_it_is_over() {
+    let mut world = World::new();
+    world.timings.round_ms = 2_000;
+    world.store.put_monitor(monitor_id(), MonitorSettings::default());
+    world.store.put_pool(pool(1, 1));
+    let control = world.ready_control().await;
+    let mut workers = world.workers(&control, 1).await;
+    for worker in &mut workers {
+        worker.says(|_| VoteState::Up).await;
+    }
+    world.until_events(1).await;
+    until("it is said that verdicts are decided", async || holds(world.store.is_pulsing(), "silent")).await;
+    for worker in workers {
+        worker.says_goodbye().await;
+    }
+    let gap = Duration::from_millis(u64::from(world.timings.round_ms) + 500);
+    tokio::time::sleep(gap).await;
+    assert_eq!(world.store.control_gaps(), [], "nobody can say so yet");
+    for worker in &mut world.workers(&control, 1).await {
+        worker.says(|_| VoteState::Up).await;
+    }
+    let gaps = until("it is recorded", async || match &world.store.control_gaps()[..] {
+        [] => Err("none".to_owned()),
+        gaps => Ok(gaps.to_vec()),
+    })
+    .await;
+    assert_eq!(gaps.len(), 1);
+    assert!(gaps[0].ended_at.duration_since(gaps[0].began_at).as_secs_f64() > 2.0, "{gaps:?}");
+    assert_eq!(world.events().len(), 1, "it is no event");
+    control.stop().await;
+}

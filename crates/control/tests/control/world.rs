@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quorate_control::{Control, ControlConfig, Registry, Sighting};
+use quorate_control::{Control, ControlConfig, Registry};
 use quorate_core::evidence::{Ballot, PackedVotes};
-use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId};
+use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId, ReplicaId};
 use quorate_core::monitor::MonitorSettings;
 use quorate_core::pool::{CheckRegionsSetting, Origin, OriginSettings, Pool, PoolSettings, Weight};
 use quorate_core::pop::{Pop, PopNo};
@@ -16,6 +16,7 @@ use quorate_core::region::Region;
 use quorate_core::timings::Timings;
 use quorate_core::vote::VoteState;
 use quorate_store::verdicts::{MemoryVerdicts, RecordedEvent};
+use quorate_store::worker_tokens::Sighting;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -85,7 +86,7 @@ impl Registry for MemoryRegistry {
         Ok(self.0.lock().unwrap().by_secret.get(secret).cloned())
     }
 
-    async fn saw(&self, sighting: &Sighting) -> Result<(), quorate_store::Error> {
+    async fn saw(&self, _: ReplicaId, sighting: &Sighting) -> Result<(), quorate_store::Error> {
         self.0.lock().unwrap().seen.insert(sighting.pop, sighting.clone());
         Ok(())
     }

@@ -9,7 +9,7 @@ use quorate_core::region::Region;
 use quorate_core::time::{Clock as _, SystemClock};
 use quorate_proto::join::JoinToken;
 use quorate_store::tokens::Pepper;
-use quorate_store::worker_tokens::{self as store, NewPop, RegisteredPop};
+use quorate_store::worker_tokens::{self as store, Manifests, NewPop, RegisteredPop};
 use quorate_store::{Db, Operator};
 
 use super::{database, hand_out, in_transaction};
@@ -38,7 +38,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Show all PoPs: connected, last round, version, checks
+    /// Show all PoPs: connected, last round, version, checks, and how many manifests are not the newest
     List(ListArguments),
     /// End a PoP's token; its votes are missing from then on
     Revoke { pop: PopCode },
@@ -78,8 +78,8 @@ pub async fn list(config: &Config, arguments: ListArguments) -> Result<()> {
     if arguments.json {
         return pops.iter().try_for_each(|pop| output::line(&in_json(pop).to_string()));
     }
-    let rows: Vec<[String; 7]> = pops.iter().map(row).collect();
-    output::line(&output::table(["pop", "region", "place", "state", "last round", "version", "checks"], &rows))
+    let rows: Vec<[String; 8]> = pops.iter().map(row).collect();
+    output::line(&output::table(["pop", "region", "place", "state", "last round", "version", "checks", "manifests"], &rows))
 }
 
 fn state(pop: &RegisteredPop) -> String {
@@ -91,7 +91,13 @@ fn state(pop: &RegisteredPop) -> String {
     }
 }
 
-fn row(registered: &RegisteredPop) -> [String; 7] {
+/// How many are the newest: `9`, or `7 of 9`.
+fn manifests(manifests: Manifests) -> String {
+    let Manifests { wanted, behind } = manifests;
+    if behind == 0 { wanted.to_string() } else { format!("{} of {wanted}", wanted.saturating_sub(behind)) }
+}
+
+fn row(registered: &RegisteredPop) -> [String; 8] {
     let pop = &registered.pop;
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let ago = registered.last_round_at.map(|at| format!("{} s ago", SystemClock.now().duration_since(at).as_secs().max(0)));
@@ -103,6 +109,7 @@ fn row(registered: &RegisteredPop) -> [String; 7] {
         or_dash(ago),
         or_dash(registered.version.clone()),
         or_dash(registered.checks.map(|checks| checks.to_string())),
+        or_dash(registered.manifests.map(manifests)),
     ]
 }
 
@@ -119,6 +126,7 @@ fn in_json(registered: &RegisteredPop) -> serde_json::Value {
         "last_round_at": registered.last_round_at,
         "version": registered.version,
         "checks": registered.checks,
+        "manifests": registered.manifests.map(|Manifests { wanted, behind }| serde_json::json!({ "wanted": wanted, "behind": behind })),
     })
 }
 

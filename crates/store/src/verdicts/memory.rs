@@ -25,8 +25,8 @@ use tokio::time::Instant;
 
 use super::columns::Columns;
 use super::{
-    BucketConfig, CommitError, Committed, Member, Ownership, PoolConfig, PublishedCheck, QuorumNotice, Replica, Tick, UnreadablePool,
-    VerdictStore, VoteRow,
+    BucketConfig, CommitError, Committed, ControlGap, Member, Ownership, PoolConfig, PublishedCheck, QuorumNotice, Replica, Tick,
+    UnreadablePool, VerdictStore, VoteRow,
 };
 use crate::error::Error;
 
@@ -225,6 +225,16 @@ impl MemoryVerdicts {
         self.state().votes.get(&check).cloned()
     }
 
+    /// Whether some replica has said that it can decide.
+    pub fn is_pulsing(&self) -> bool {
+        self.state().pulse.is_some()
+    }
+
+    /// Times in which nobody could decide, in order.
+    pub fn control_gaps(&self) -> Vec<ControlGap> {
+        self.state().gaps.clone()
+    }
+
     /// Losses and returns of quorum, in order.
     pub fn quorum_notices(&self) -> Vec<QuorumNotice> {
         self.state().notices.clone()
@@ -374,6 +384,18 @@ impl VerdictStore for MemoryVerdicts {
             }
         }
         Ok(())
+    }
+
+    async fn pulse(&self, gap: Duration) -> Result<Option<ControlGap>, Error> {
+        let ended_at = self.clock.now();
+        let mut state = self.state();
+        let Some((began_at, began)) = state.pulse.replace((ended_at, Instant::now())) else { return Ok(None) };
+        if began.elapsed() <= gap {
+            return Ok(None);
+        }
+        let gap = ControlGap { began_at, ended_at };
+        state.gaps.push(gap);
+        Ok(Some(gap))
     }
 
     async fn note_quorum(&self, notice: QuorumNotice) -> Result<bool, Error> {

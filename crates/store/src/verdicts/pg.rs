@@ -12,7 +12,9 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::types::Json;
 
 use super::columns::Columns;
-use super::{BucketConfig, CommitError, Committed, Member, Ownership, QuorumNotice, Replica, Tick, VerdictStore, VoteRow, load, votes};
+use super::{
+    BucketConfig, CommitError, Committed, ControlGap, Member, Ownership, QuorumNotice, Replica, Tick, VerdictStore, VoteRow, load, votes,
+};
 use crate::db::Db;
 use crate::error::Error;
 use crate::row::{Place, big};
@@ -272,6 +274,30 @@ impl VerdictStore for PgVerdicts {
 
     async fn save_votes(&self, rows: &[VoteRow]) -> Result<(), Error> {
         votes::save(&self.db, rows).await
+    }
+
+    async fn pulse(&self, gap: Duration) -> Result<Option<ControlGap>, Error> {
+        let noted = sqlx::query!(
+            r#"
+            with before as materialized (
+                select only_row, pulse_at from control_pulse for update
+            ), beat as (
+                update control_pulse as p
+                set pulse_at = clock_timestamp()
+                from before
+                where p.only_row = before.only_row
+                returning before.pulse_at as began_at, p.pulse_at as ended_at
+            )
+            insert into control_gap (began_at, ended_at)
+            select began_at, ended_at from beat where began_at < ended_at - $1::interval
+            on conflict (began_at) do nothing
+            returning began_at as "began_at: jiff_sqlx::Timestamp", ended_at as "ended_at: jiff_sqlx::Timestamp"
+            "#,
+            interval(gap)
+        )
+        .fetch_optional(&self.db.operator_pool())
+        .await?;
+        Ok(noted.map(|row| ControlGap { began_at: row.began_at.to_jiff(), ended_at: row.ended_at.to_jiff() }))
     }
 
     async fn note_quorum(&self, notice: QuorumNotice) -> Result<bool, Error> {

@@ -18,7 +18,7 @@ pub(crate) enum Group {
 }
 
 /// Every table of ours. A new table has to say where it belongs.
-pub(crate) const TABLES: [(&str, Group, &str); 21] = [
+pub(crate) const TABLES: [(&str, Group, &str); 24] = [
     ("account", Group::Account, "the tenants"),
     ("zone", Group::Account, ""),
     ("monitor", Group::Account, ""),
@@ -36,6 +36,9 @@ pub(crate) const TABLES: [(&str, Group, &str); 21] = [
     ("outbox", Group::Bucket, ""),
     ("quorum_notice", Group::Bucket, ""),
     ("replica_member", Group::Reference, "a row a replica"),
+    ("pop_session", Group::Reference, "some hundred rows for each replica"),
+    ("control_pulse", Group::Reference, "one row"),
+    ("control_gap", Group::Reference, "a row an outage of all replicas"),
     ("pop", Group::Reference, "some hundred rows; read by every bucket's owner"),
     ("api_token", Group::Reference, "a token reaches several accounts, and is looked up before any is known"),
     ("event_subscription", Group::Reference, "read in the verdict transaction of every bucket"),

@@ -4,10 +4,11 @@ use quorate_core::pop::{Pop, PopNo};
 use quorate_core::region::Region;
 use quorate_store::tokens::Pepper;
 use quorate_store::verdicts::{PgVerdicts, VerdictStore};
-use quorate_store::worker_tokens::{self, NewPop};
+use quorate_store::worker_tokens::{self, Manifests, NewPop, Sighting};
 use quorate_store::{Db, Error};
 
 use crate::support::Database;
+use crate::verdicts::{beat, replica};
 
 const PEPPER: Pepper = Pepper([7; 32]);
 
@@ -45,10 +46,29 @@ async fn a_revoked_pop_is_registered_no_more_and_keeps_its_name() {
     let (pop, secret) = register(&world.db, london()).await.unwrap();
     let store = PgVerdicts::new(world.db.clone());
     assert_eq!(store.registered_pops().await.unwrap(), std::slice::from_ref(&pop));
-    worker_tokens::saw(&world.db, pop.no, true, "0.1.0", 17).await.unwrap();
+    let (one, two) = (replica(1), replica(2));
+    beat(&store, &one).await;
+    let seen = |connected, checks, wanted, behind| Sighting {
+        pop: pop.no,
+        connected,
+        version: "0.1.0".to_owned(),
+        checks,
+        manifests: Manifests { wanted, behind },
+    };
+    worker_tokens::saw(&world.db, one.id, &seen(true, 17, 9, 2)).await.unwrap();
+    worker_tokens::saw(&world.db, two.id, &seen(true, 4, 3, 1)).await.unwrap();
     let mut op = world.db.operator().await.unwrap();
     let listed = worker_tokens::list(&mut op).await.unwrap().remove(0);
     assert_eq!((listed.connected, listed.version.as_deref(), listed.checks), (Some(true), Some("0.1.0"), Some(17)));
+    assert_eq!(listed.manifests, Some(Manifests { wanted: 9, behind: 2 }), "the second has no heartbeat");
+    beat(&store, &two).await;
+    worker_tokens::saw(&world.db, two.id, &seen(true, 4, 3, 1)).await.unwrap();
+    let listed = worker_tokens::list(&mut op).await.unwrap().remove(0);
+    assert_eq!((listed.checks, listed.manifests), (Some(21), Some(Manifests { wanted: 12, behind: 3 })), "each tells of its own buckets");
+    worker_tokens::saw(&world.db, one.id, &seen(false, 17, 9, 2)).await.unwrap();
+    store.leave(two.id).await.unwrap();
+    let listed = worker_tokens::list(&mut op).await.unwrap().remove(0);
+    assert_eq!((listed.connected, listed.manifests), (Some(false), None), "the one lost it, and the other is gone");
     assert!(listed.last_round_at.is_some());
     assert!(worker_tokens::revoke(&mut op, &pop.code).await.unwrap());
     assert!(!worker_tokens::revoke(&mut op, &pop.code).await.unwrap());

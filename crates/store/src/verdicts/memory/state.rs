@@ -14,7 +14,7 @@ use quorate_core::region::Region;
 use quorate_core::vote::{Published, Verdict};
 use tokio::time::Instant;
 
-use super::super::{CommitError, Committed, PoolConfig, PublishedCheck, QuorumNotice, Tick};
+use super::super::{CommitError, Committed, ControlGap, PoolConfig, PublishedCheck, QuorumNotice, Tick};
 use super::{Fault, RecordedEvent};
 
 #[derive(Clone)]
@@ -42,6 +42,9 @@ pub(super) struct State {
     pub(super) events: Vec<RecordedEvent>,
     pub(super) votes: HashMap<CheckId, PackedVotes>,
     pub(super) notices: Vec<QuorumNotice>,
+    pub(super) gaps: Vec<ControlGap>,
+    /// When somebody last said that it can decide, by the clock and by tokio's.
+    pub(super) pulse: Option<(Timestamp, Instant)>,
     pub(super) faults: VecDeque<Fault>,
     pub(super) spoiled: HashSet<PoolId>,
     pub(super) unloadable: HashSet<Bucket>,

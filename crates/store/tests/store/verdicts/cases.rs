@@ -338,6 +338,16 @@ pub(crate) async fn an_outage_of_the_quorum_is_noted_once_and_its_end_once(world
     assert!(!store.note_quorum(notice(false)).await.unwrap());
 }
 
+pub(crate) async fn a_time_in_which_nobody_could_decide_is_recorded_once(world: &impl World) {
+    let store = world.store();
+    assert_eq!(store.pulse(NONE).await.unwrap(), None, "before the first word there was nothing to decide");
+    assert_eq!(store.pulse(LONG).await.unwrap(), None, "not long enough");
+    let gap = store.pulse(NONE).await.unwrap().expect("longer than an instant");
+    assert!(gap.began_at < gap.ended_at);
+    let next = store.pulse(NONE).await.unwrap().expect("longer than an instant");
+    assert_eq!(next.began_at, gap.ended_at, "each time begins with the last word");
+}
+
 /// Makes a test of each case.
 macro_rules! hold {
     ($world:ty: $($case:ident),* $(,)?) => {
@@ -374,6 +384,7 @@ macro_rules! contract {
             registered_pops_are_told_in_order,
             votes_are_kept_for_checks_that_are_there,
             an_outage_of_the_quorum_is_noted_once_and_its_end_once,
+            a_time_in_which_nobody_could_decide_is_recorded_once,
         }
     };
 }
