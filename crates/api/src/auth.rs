@@ -13,6 +13,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use quorate_core::ids::{AccountId, ZoneId};
 use quorate_store::audit::Actor;
+use quorate_store::header_secrets::Header;
 use quorate_store::tokens::{self, Scope, Token};
 use quorate_store::zones::{self, Zone};
 use quorate_store::{Db, Tenant};
@@ -177,6 +178,18 @@ pub(crate) struct InAccount<A> {
 }
 
 impl<A> InAccount<A> {
+    /// Takes secret values out of a header, unless the caller may edit what it belongs to.
+    pub(crate) fn redact(&self, header: &mut Header) {
+        if self.caller.may::<Edit>().is_err() {
+            self.caller.db.header_secrets().redact(header);
+        }
+    }
+
+    /// Whether the values of that header are secret.
+    pub(crate) fn is_secret_header(&self, name: &str) -> bool {
+        self.caller.db.header_secrets().is_secret(name)
+    }
+
     /// Begins a transaction that sees this account.
     pub(crate) async fn begin(&self) -> Result<Tenant, ApiError> {
         Ok(self.caller.db.tenant_by(&[self.account], &self.caller.actor()).await?)

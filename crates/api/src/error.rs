@@ -197,7 +197,7 @@ impl From<quorate_store::Error> for ApiError {
             Store::Referenced { referrers } => Self::Referenced(referrers),
             Store::MissingReference { resource, id } => Self::field(format!("/{resource}"), format!("{resource} {id} does not exist")),
             Store::Database(_) => Self::Unavailable(Box::new(error)),
-            Store::Corrupt { .. } | Store::Schema(_) | Store::Migrate(_) => Self::Internal(Box::new(error)),
+            Store::NoHeaderKey { .. } | Store::Corrupt { .. } | Store::Schema(_) | Store::Migrate(_) => Self::Internal(Box::new(error)),
         }
     }
 }

@@ -7,7 +7,8 @@ use quorate_core::monitor::{
     BODY_BYTES_MAX, CONSECUTIVE, HEADER_BYTES_MAX, HEADER_NAMES_MAX, INTERVAL_MAX_S, Monitor, MonitorKind, MonitorSettings, PATH_BYTES_MAX,
     RETRIES, TCP_METHOD, TIMEOUT_S,
 };
-use quorate_core::validate::DESCRIPTION_CHARS_MAX;
+use quorate_core::validate::{DESCRIPTION_CHARS_MAX, FieldError, pointer_token};
+use quorate_store::header_secrets::REDACTED;
 use quorate_store::monitors;
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -38,7 +39,8 @@ pub(crate) struct MonitorBody {
     /// `GET`, `HEAD`, `OPTIONS` or `POST`; `connection_established` for TCP; empty for other types.
     method: String,
     path: String,
-    /// Request headers: name to values. Absent where there are none.
+    /// Request headers: name to values. Absent where there are none. A secret value is `[redacted]` for a token that may
+    /// not edit; a header without values is one whose key is lost, and has to be given anew.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     header: BTreeMap<String, Vec<String>>,
     /// 0: the origin's, else the protocol's.
@@ -64,9 +66,11 @@ pub(crate) struct MonitorBody {
     probe_zone: String,
 }
 
-impl From<Monitor> for MonitorBody {
-    fn from(monitor: Monitor) -> Self {
-        let Monitor { id, account_id: _, settings, created_on, modified_on } = monitor;
+impl MonitorBody {
+    /// As whoever is in that place may see it.
+    fn of<A>(monitor: Monitor, place: &InAccount<A>) -> Self {
+        let Monitor { id, account_id: _, mut settings, created_on, modified_on } = monitor;
+        place.redact(&mut settings.header);
         Self {
             id,
             created_on: Time(created_on),
@@ -156,6 +160,20 @@ pub(crate) fn told() -> Told {
         .with("/probe_zone", json!({"maxLength": 253, "default": ""}))
 }
 
+/// What stands for a secret in an answer is no value: a client that sends back what it could not read must not lose it.
+fn refuse_redacted(settings: &MonitorSettings, place: &InAccount<Edit>) -> Result<(), ApiError> {
+    let redacted = |(name, values): &(&String, &Vec<String>)| place.is_secret_header(name) && values.iter().any(|value| value == REDACTED);
+    let problems: Vec<FieldError> = settings.header.iter().filter(redacted).map(|(name, _)| refused(name)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(ApiError::Invalid(problems)) }
+}
+
+fn refused(name: &str) -> FieldError {
+    FieldError::new(
+        format!("/header/{}", pointer_token(name)),
+        format!("header {name:?} is {REDACTED:?}, which stands for a value that the reader may not see"),
+    )
+}
+
 /// A text, of which the empty one stands for the default.
 fn unless_empty(default: &str) -> impl Fn(&str, &Value) -> Result<String, Bad> {
     move |label, value| text(label, value).map(|text| if text.is_empty() { default.to_owned() } else { text })
@@ -174,22 +192,23 @@ fn interval(minimum: u16) -> impl Fn(&str, &Value) -> Result<u16, Bad> {
 pub(crate) async fn list(place: InAccount<Read>, page: Page) -> Answer<Vec<MonitorBody>> {
     let mut db = place.begin().await?;
     let found = monitors::list(&mut db, place.account).await?;
-    Ok(page.cut(found.into_iter().map(MonitorBody::from).collect()))
+    Ok(page.cut(found.into_iter().map(|monitor| MonitorBody::of(monitor, &place)).collect()))
 }
 
 pub(crate) async fn create(place: InAccount<Edit>, body: Body) -> Answer<MonitorBody> {
     let mut db = place.begin().await?;
     let account = enabled(&mut db, place.account).await?;
     let settings = settings(body.object()?, None, account.limits.minimum_monitor_interval)?;
+    refuse_redacted(&settings, &place)?;
     let monitor = monitors::create(&mut db, place.account, &settings).await?;
     db.commit().await?;
-    Ok(Envelope::of(monitor.into()))
+    Ok(Envelope::of(MonitorBody::of(monitor, &place)))
 }
 
 pub(crate) async fn show(place: InAccount<Read>, Id(id): Id<MonitorId>) -> Answer<MonitorBody> {
     let mut db = place.begin().await?;
     let monitor = monitors::find(&mut db, place.account, id).await?.ok_or(NOT_FOUND)?;
-    Ok(Envelope::of(monitor.into()))
+    Ok(Envelope::of(MonitorBody::of(monitor, &place)))
 }
 
 pub(crate) async fn replace(place: InAccount<Edit>, id: Id<MonitorId>, body: Body) -> Answer<MonitorBody> {
@@ -210,9 +229,10 @@ async fn write(
     let stored = monitors::find_for_update(&mut db, place.account, id).await?.ok_or(NOT_FOUND)?;
     let limits = limits(&mut db, place.account).await?;
     let settings = settings(body.object()?, base(&stored), limits.minimum_monitor_interval)?;
+    refuse_redacted(&settings, &place)?;
     let monitor = monitors::replace(&mut db, place.account, id, &settings).await?.ok_or(NOT_FOUND)?;
     db.commit().await?;
-    Ok(Envelope::of(monitor.into()))
+    Ok(Envelope::of(MonitorBody::of(monitor, &place)))
 }
 
 pub(crate) async fn delete(place: InAccount<Edit>, Id(id): Id<MonitorId>) -> Answer<Deleted<MonitorId>> {

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod header_keys;
 pub mod tokens;
 pub mod worker_tokens;
 pub mod zones;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 
-use crate::admin::{accounts, audit, tokens, worker_tokens, zones};
+use crate::admin::{accounts, audit, header_keys, tokens, worker_tokens, zones};
 use crate::config::{self, Config, Flags};
 use crate::failure::Result;
 use crate::telemetry::{Sink, start_logging};
@@ -76,6 +76,9 @@ enum Command {
     /// PoPs and the tokens of their workers
     #[command(subcommand)]
     WorkerToken(worker_tokens::Command),
+    /// The keys that seal secret headers of monitors
+    #[command(subcommand)]
+    HeaderKey(header_keys::Command),
     /// Who changed what, and whether the log of it is whole
     #[command(subcommand)]
     Audit(audit::Command),
@@ -238,6 +241,7 @@ async fn dispatch(config: Config, command: Command) -> Result<()> {
         Command::Account(command) => accounts::run(&config, command).await,
         Command::Zone(command) => zones::run(&config, command).await,
         Command::Token(command) => tokens::run(&config, command).await,
+        Command::HeaderKey(command) => header_keys::run(&config, command).await,
         Command::Audit(command) => audit::run(&config, command).await,
         Command::WorkerToken(command) => worker_tokens::run(&config, command).await,
         Command::Demo(command) => demo_commands::run(&config, command).await,

@@ -62,7 +62,7 @@ const NAMED_VARIABLES: [(&str, &str); 10] = [
 ];
 
 /// Settings that are a text or a path.
-const TEXTS: [&str; 17] = [
+const TEXTS: [&str; 19] = [
     "data_dir",
     "database.url",
     "database.admin_url",
@@ -71,6 +71,8 @@ const TEXTS: [&str; 17] = [
     "secrets.dir",
     "secrets.token_pepper",
     "secrets.token_pepper_file",
+    "secrets.header_keys",
+    "secrets.header_keys_file",
     "secrets.tls_chain_file",
     "secrets.tls_key_file",
     "worker.token",

@@ -4,11 +4,13 @@ use anyhow::Context as _;
 use quorate_store::{Db, tokens, worker_tokens};
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::header_keys::{anything_sealed, seal_all};
 use crate::admin::{database, in_transaction};
 use crate::assemble::{ControlPlane, Listeners};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::lifecycle::{self, Signals};
+use crate::secrets::header_keys::header_secrets;
 use crate::secrets::{self, Missing, Secrets};
 use crate::telemetry::Metrics;
 
@@ -27,6 +29,8 @@ pub async fn run(config: Config) -> Result<()> {
             db = database(&config) => db?,
         };
         let secrets = secrets_for(&config, &db).await?;
+        let db = db.with_header_secrets(secrets.headers.clone());
+        seal_leftovers(&db).await?;
         let mut plane = ControlPlane::start(&config, listeners, db, secrets, &metrics)?;
         let ended = tokio::select! {
             biased;
@@ -49,5 +53,21 @@ async fn secrets_for(config: &Config, db: &Db) -> Result<Secrets> {
     })
     .await?;
     let unless = |used: bool| if used { Missing::Refuse } else { Missing::Make };
-    Ok(Secrets { pepper: secrets::pepper(config, unless(any_token || any_pop))?, tls: secrets::tls(config, unless(any_pop))? })
+    Ok(Secrets {
+        pepper: secrets::pepper(config, unless(any_token || any_pop))?,
+        headers: header_secrets(config, unless(anything_sealed(db).await?))?,
+        tls: secrets::tls(config, unless(any_pop))?,
+    })
+}
+
+/// Seals what was stored before it counted as secret, or under a key that is no longer in use.
+pub(crate) async fn seal_leftovers(db: &Db) -> Result<()> {
+    let (objects, unreadable) = seal_all(db).await?;
+    if objects > 0 {
+        tracing::info!(objects, "headers were sealed under the key in use");
+    }
+    for object in unreadable {
+        tracing::warn!(object, "a secret header cannot be opened, since its key is not there: give the header anew");
+    }
+    Ok(())
 }

@@ -69,6 +69,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<()> {
     let service_url = migrate(config).await?;
     let db = Db::connect(&service_url).await.context("cannot use the database as its service role")?;
     let secrets = Secrets::load_or_make(config)?;
+    let db = db.with_header_secrets(secrets.headers.clone());
     make_private_dir(&arguments.worker_tokens)?;
     worker_tokens::find_or_make(&db, &secrets, &arguments.worker_tokens, &pops).await?;
 

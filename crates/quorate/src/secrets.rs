@@ -1,4 +1,6 @@
-//! What `control` cannot do without: the token pepper, the CA and the server's key. Made once, kept in one folder.
+//! What `control` cannot do without: the token pepper, the header keys, the CA and the server's key. Made once, kept in one folder.
+
+pub mod header_keys;
 
 use std::fs;
 use std::io::Write as _;
@@ -6,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
+use quorate_store::header_secrets::HeaderSecrets;
 use quorate_store::tokens::Pepper;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -24,6 +27,7 @@ pub const CONTROL_NAME: &str = "control.quorate.internal";
 #[derive(Clone, Debug)]
 pub struct Secrets {
     pub pepper: Pepper,
+    pub headers: HeaderSecrets,
     pub tls: Tls,
 }
 
@@ -75,7 +79,11 @@ impl Missing {
 impl Secrets {
     /// Takes what the configuration gives, reads the rest from the folder, and makes there what is missing.
     pub fn load_or_make(config: &Config) -> Result<Self> {
-        Ok(Self { pepper: pepper(config, Missing::Make)?, tls: tls(config, Missing::Make)? })
+        Ok(Self {
+            pepper: pepper(config, Missing::Make)?,
+            headers: header_keys::header_secrets(config, Missing::Make)?,
+            tls: tls(config, Missing::Make)?,
+        })
     }
 }
 
@@ -264,10 +272,12 @@ mod tests {
         assert_eq!(first.pepper.0, again.pepper.0);
         assert_eq!(first.tls.chain_pem, again.tls.chain_pem);
         assert_eq!(first.tls.key_pem, again.tls.key_pem);
+        assert!(first.headers.current().is_some());
+        assert_eq!(first.headers.current(), again.headers.current());
         let secrets = dir.path().join("secrets");
         assert_eq!(mode(&secrets), 0o700);
         let files: Vec<_> = fs::read_dir(&secrets).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(files.len(), 6, "{files:?}");
+        assert_eq!(files.len(), 7, "{files:?}");
         for file in files {
             assert_eq!(mode(&file), 0o600, "{}", file.display());
         }
@@ -287,7 +297,8 @@ mod tests {
     fn what_may_not_be_made_is_a_usage_error_that_names_the_folder_and_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let config = config_in(dir.path());
-        for refused in [pepper(&config, Missing::Refuse).map(|_| ()), tls(&config, Missing::Refuse).map(|_| ())] {
+        let headers = header_keys::header_secrets(&config, Missing::Refuse).map(|_| ());
+        for refused in [pepper(&config, Missing::Refuse).map(|_| ()), headers, tls(&config, Missing::Refuse).map(|_| ())] {
             let failure = refused.unwrap_err();
             assert!(matches!(failure, Failure::Usage(_)), "{failure}");
             let told = failure.to_string();

@@ -13,6 +13,7 @@ use sqlx::{Executor, PgConnection, Postgres, Transaction};
 
 use crate::audit::Actor;
 use crate::error::Error;
+use crate::header_secrets::HeaderSecrets;
 use crate::schema;
 
 /// How long a request waits for a free connection.
@@ -72,6 +73,7 @@ const LISTENER: Purpose = Purpose { name: "listener", connections_max: 1, tested
 pub struct Db {
     options: Arc<PgConnectOptions>,
     pools: Arc<ArcSwap<Pools>>,
+    secrets: HeaderSecrets,
 }
 
 struct Pools {
@@ -95,12 +97,14 @@ impl fmt::Debug for Db {
 pub struct Tenant {
     tx: Transaction<'static, Postgres>,
     accounts: Vec<AccountId>,
+    secrets: HeaderSecrets,
 }
 
 /// A transaction as the control role: all accounts.
 #[derive(Debug)]
 pub struct Operator {
     tx: Transaction<'static, Postgres>,
+    secrets: HeaderSecrets,
 }
 
 fn pool(options: &PgConnectOptions, purpose: &Purpose) -> PgPool {
@@ -139,9 +143,20 @@ impl Db {
         let options = PgConnectOptions::from_str(url)?;
         schema::check(&options).await?;
         let pools = Arc::new(ArcSwap::from_pointee(Pools::new(&options)));
-        let db = Self { options: Arc::new(options), pools };
+        let db = Self { options: Arc::new(options), pools, secrets: HeaderSecrets::without_key() };
         db.ping().await?;
         Ok(db)
+    }
+
+    /// The same connections, sealing and opening secret headers.
+    #[must_use]
+    pub fn with_header_secrets(self, secrets: HeaderSecrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// What seals and opens secret headers.
+    pub fn header_secrets(&self) -> &HeaderSecrets {
+        &self.secrets
     }
 
     /// Begins a transaction that sees only `accounts`, in which the operator acts. Dropped without
@@ -162,12 +177,12 @@ impl Db {
         )
         .fetch_one(&mut *tx)
         .await?;
-        Ok(Tenant { tx, accounts: accounts.to_vec() })
+        Ok(Tenant { tx, accounts: accounts.to_vec(), secrets: self.secrets.clone() })
     }
 
     /// Begins a transaction as the control role.
     pub async fn operator(&self) -> Result<Operator, Error> {
-        Ok(Operator { tx: self.pools.load().operator.begin().await? })
+        Ok(Operator { tx: self.pools.load().operator.begin().await?, secrets: self.secrets.clone() })
     }
 
     /// Answers when the database does: for `/readyz`.
@@ -223,6 +238,10 @@ impl Tenant {
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         &mut self.tx
     }
+
+    pub(crate) fn header_secrets(&self) -> &HeaderSecrets {
+        &self.secrets
+    }
 }
 
 impl Operator {
@@ -232,5 +251,9 @@ impl Operator {
 
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
         &mut self.tx
+    }
+
+    pub(crate) fn header_secrets(&self) -> &HeaderSecrets {
+        &self.secrets
     }
 }

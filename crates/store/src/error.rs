@@ -33,6 +33,9 @@ pub enum Error {
     /// A body names an object that the account does not have.
     #[error("{resource} {id} does not exist")]
     MissingReference { resource: &'static str, id: String },
+    /// The header is secret, and this process has no key to seal it with.
+    #[error("header {name:?} is secret and there is no header key to seal it with")]
+    NoHeaderKey { name: String },
     /// A row that cannot be.
     #[error("row {row} of {table} is not valid: {problem}")]
     Corrupt { table: &'static str, row: String, problem: String },

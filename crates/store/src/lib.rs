@@ -7,6 +7,7 @@ mod buckets;
 pub mod db;
 pub mod error;
 pub mod events;
+pub mod header_secrets;
 pub mod health;
 pub mod listen;
 pub mod load_balancers;

@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use crate::audit::{self, Audited};
 use crate::db::Tenant;
 use crate::error::{Error, Referrer};
+use crate::header_secrets::{HeaderSecrets, Owner};
 use crate::row::{self, Place, hex};
 use crate::{accounts, buckets};
 
@@ -36,17 +37,18 @@ pub(crate) struct Row {
     pub(crate) modified_on: jiff_sqlx::Timestamp,
 }
 
-impl TryFrom<Row> for Monitor {
-    type Error = Error;
-
-    fn try_from(row: Row) -> Result<Self, Error> {
+impl Row {
+    /// The monitor; a secret of its header that cannot be opened reads as no value.
+    pub(crate) fn monitor(self, secrets: &HeaderSecrets) -> Result<Monitor, Error> {
+        let row = self;
         let place = Place { table: "monitor", key: &row.monitor_id };
-        Ok(Self {
+        let owner = Owner { kind: "monitor", account: &row.account_id, id: &row.monitor_id };
+        Ok(Monitor {
             id: place.id("monitor_id", &row.monitor_id)?,
             account_id: place.id("account_id", &row.account_id)?,
             settings: MonitorSettings {
                 kind: place.text("kind", &row.kind)?,
-                header: place.json("header", row.header)?,
+                header: secrets.open(owner, row.header).map_err(|problem| place.corrupt(format_args!("header: {problem}")))?,
                 port: place.number("port", row.port)?,
                 timeout: place.number("timeout_s", row.timeout_s)?,
                 retries: place.number("retries", row.retries)?,
@@ -68,43 +70,42 @@ impl TryFrom<Row> for Monitor {
     }
 }
 
-impl Audited for Monitor {
+/// A monitor, as the audit log knows it.
+struct Told<'a> {
+    monitor: &'a Monitor,
+    secrets: &'a HeaderSecrets,
+}
+
+impl Audited for Told<'_> {
     const KIND: &'static str = "monitor";
 
     fn accounts(&self) -> Vec<AccountId> {
-        vec![self.account_id]
+        vec![self.monitor.account_id]
     }
 
     fn id(&self) -> String {
-        self.id.to_string()
+        self.monitor.id.to_string()
     }
 
     /// Monitors have no name.
     fn name(&self) -> String {
-        self.settings.description.clone()
+        self.monitor.settings.description.clone()
     }
 
     fn fields(&self) -> Value {
-        let mut fields = row::fields(&self.settings);
-        if let Some(header) = fields.get_mut("header") {
-            audit::masked(header, is_secret_header);
-        }
+        let mut fields = row::fields(&self.monitor.settings);
+        fields["header"] = self.secrets.audited(&self.monitor.settings.header);
         fields
     }
 }
 
-/// Whether the value of a request header opens something.
-fn is_secret_header(name: &str) -> bool {
-    ["authorization", "cookie", "proxy-authorization"].iter().any(|secret| name.eq_ignore_ascii_case(secret))
-}
-
 /// In creation order.
 pub async fn list(db: &mut Tenant, account: AccountId) -> Result<Vec<Monitor>, Error> {
-    select(db.conn(), account, None).await
+    select(db, account, None).await
 }
 
 pub async fn find(db: &mut Tenant, account: AccountId, id: MonitorId) -> Result<Option<Monitor>, Error> {
-    Ok(select(db.conn(), account, Some(id)).await?.pop())
+    Ok(select(db, account, Some(id)).await?.pop())
 }
 
 /// Like [`find`], and nobody else changes it until the transaction ends: for PATCH.
@@ -113,8 +114,8 @@ pub async fn find_for_update(db: &mut Tenant, account: AccountId, id: MonitorId)
     find(db, account, id).await
 }
 
-async fn select(conn: &mut PgConnection, account: AccountId, id: Option<MonitorId>) -> Result<Vec<Monitor>, Error> {
-    sqlx::query_as!(
+async fn select(db: &mut Tenant, account: AccountId, id: Option<MonitorId>) -> Result<Vec<Monitor>, Error> {
+    let rows = sqlx::query_as!(
         Row,
         r#"
         select account_id, monitor_id, kind, description, method, path, header, port, timeout_s, retries, interval_s,
@@ -127,11 +128,9 @@ async fn select(conn: &mut PgConnection, account: AccountId, id: Option<MonitorI
         account.as_bytes(),
         id.as_ref().map(|id| id.as_bytes().as_slice()),
     )
-    .fetch_all(conn)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    .fetch_all(db.conn())
+    .await?;
+    rows.into_iter().map(|row| row.monitor(db.header_secrets())).collect()
 }
 
 /// `Error::QuotaExceeded` at the account's limit, decided in this transaction.
@@ -146,14 +145,17 @@ pub async fn create(db: &mut Tenant, account: AccountId, settings: &MonitorSetti
         created_on: now,
         modified_on: now,
     };
-    write(db.conn(), &monitor).await?;
-    audit::created(db.conn(), &monitor).await?;
+    write(db, &monitor).await?;
+    let secrets = db.header_secrets().clone();
+    audit::created(db.conn(), &Told { monitor: &monitor, secrets: &secrets }).await?;
     Ok(monitor)
 }
 
 /// Inserts the monitor, or overwrites the one with its id.
-async fn write(conn: &mut PgConnection, monitor: &Monitor) -> Result<(), Error> {
+async fn write(db: &mut Tenant, monitor: &Monitor) -> Result<(), Error> {
     let settings = &monitor.settings;
+    let owner = Owner { kind: "monitor", account: monitor.account_id.as_bytes(), id: monitor.id.as_bytes() };
+    let header = db.header_secrets().seal(owner, &settings.header)?;
     sqlx::query!(
         r#"
         insert into monitor (
@@ -176,7 +178,7 @@ async fn write(conn: &mut PgConnection, monitor: &Monitor) -> Result<(), Error> 
         settings.description,
         settings.method,
         settings.path,
-        sqlx::types::Json(&settings.header) as _,
+        header,
         i32::from(settings.port),
         i32::from(settings.timeout),
         i16::from(settings.retries),
@@ -191,7 +193,7 @@ async fn write(conn: &mut PgConnection, monitor: &Monitor) -> Result<(), Error> 
         monitor.created_on.to_sqlx() as _,
         monitor.modified_on.to_sqlx() as _,
     )
-    .execute(conn)
+    .execute(db.conn())
     .await?;
     Ok(())
 }
@@ -207,8 +209,9 @@ pub async fn replace(db: &mut Tenant, account: AccountId, id: MonitorId, setting
     let (_, now) = accounts::usage_now(db.conn(), account).await?;
     let probes_differently = current.settings.probes_differently(settings);
     let monitor = Monitor { settings: settings.clone(), modified_on: now, ..current.clone() };
-    write(db.conn(), &monitor).await?;
-    audit::updated(db.conn(), &current, &monitor).await?;
+    write(db, &monitor).await?;
+    let secrets = db.header_secrets().clone();
+    audit::updated(db.conn(), &Told { monitor: &current, secrets: &secrets }, &Told { monitor: &monitor, secrets: &secrets }).await?;
     if probes_differently {
         renew_generations(db.conn(), account, id).await?;
     }
@@ -274,6 +277,7 @@ pub async fn delete(db: &mut Tenant, account: AccountId, id: MonitorId) -> Resul
     sqlx::query!("delete from monitor where account_id = $1 and monitor_id = $2", account.as_bytes(), id.as_bytes())
         .execute(db.conn())
         .await?;
-    audit::deleted(db.conn(), &monitor).await?;
+    let secrets = db.header_secrets().clone();
+    audit::deleted(db.conn(), &Told { monitor: &monitor, secrets: &secrets }).await?;
     Ok(true)
 }

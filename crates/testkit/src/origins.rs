@@ -4,7 +4,7 @@
 mod http;
 mod tls;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -69,6 +69,8 @@ pub struct Request {
     pub path: String,
     pub host: Option<String>,
     pub user_agent: Option<String>,
+    /// All others, their names in lower case.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// A running origin. Dropped: everything it holds open is closed.

@@ -121,6 +121,14 @@ impl Finished {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self.stdout
     }
+
+    /// Checks that it ended with `code` and said `part`.
+    ///
+    /// # Panics
+    /// Where it did not, with all that it said.
+    pub fn failed(self, code: i32, part: &str) {
+        assert!(self.code == Some(code) && self.stderr.contains(part), "not {code} with {part:?}: {self:#?}");
+    }
 }
 
 impl Process {

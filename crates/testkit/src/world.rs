@@ -54,6 +54,7 @@ pub struct Plan {
     regions: Vec<(&'static str, usize)>,
     replicas: u8,
     timings: Vec<(&'static str, u32)>,
+    settings: Vec<(&'static str, String)>,
 }
 
 /// See the module.
@@ -92,7 +93,7 @@ pub struct Worker {
 impl Plan {
     /// Three regions of one PoP each, one replica, timings at a tenth.
     pub fn small() -> Self {
-        Self { regions: vec![("WEU", 1), ("ENAM", 1), ("SEAS", 1)], replicas: 1, timings: TENTH.to_vec() }
+        Self { regions: vec![("WEU", 1), ("ENAM", 1), ("SEAS", 1)], replicas: 1, timings: TENTH.to_vec(), settings: Vec::new() }
     }
 
     /// Three regions of three PoPs.
@@ -111,6 +112,13 @@ impl Plan {
         Self { timings: Vec::new(), ..self }
     }
 
+    /// A setting of every process: `QUORATE_LOG`.
+    #[must_use]
+    pub fn setting(mut self, variable: &'static str, value: &str) -> Self {
+        self.settings.push((variable, value.to_owned()));
+        self
+    }
+
     /// Starts it all; everything is ready when this returns.
     pub async fn build(self) -> World {
         let net = Net::claim();
@@ -122,6 +130,7 @@ impl Plan {
             ("QUORATE_SECRETS__DIR".to_owned(), path_text(&dir.path().join("secrets"))),
         ];
         common.extend(self.timings.iter().map(|(name, value)| (format!("QUORATE_TIMINGS__{name}"), value.to_string())));
+        common.extend(self.settings.iter().map(|(variable, value)| ((*variable).to_owned(), value.clone())));
 
         let mut controls = Vec::new();
         for index in 0..self.replicas {

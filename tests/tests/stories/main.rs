@@ -11,4 +11,5 @@ mod isolation;
 mod one_command;
 mod quorum;
 mod restart;
+mod secret_headers;
 mod workers;

@@ -8,6 +8,7 @@ mod load_balancers;
 mod monitors;
 mod openapi;
 mod pools;
+mod secret_headers;
 mod serving;
 mod tenants;
 mod world;

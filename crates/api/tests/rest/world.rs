@@ -16,6 +16,7 @@ use quorate_core::pop::Pop;
 use quorate_core::region::Region;
 use quorate_core::time::SystemClock;
 use quorate_store::accounts::{self, Limits};
+use quorate_store::header_secrets::{HeaderKey, HeaderKeys, HeaderSecrets};
 use quorate_store::tokens::{self, NewToken, Pepper, Scope, Token};
 use quorate_store::worker_tokens::{self, NewPop};
 use quorate_store::{Db, schema, zones};
@@ -100,7 +101,8 @@ impl World {
             options.to_url_lossy().to_string()
         };
         schema::migrate(&url_of(admin.get_username()), None).await.expect("migrates");
-        let db = Db::connect(&url_of(schema::SERVICE_LOGIN)).await.expect("connects");
+        let secrets = HeaderSecrets::new(HeaderKeys::new(vec![HeaderKey::new([9; 32])]), &["X-Api-Key".to_owned()], None);
+        let db = Db::connect(&url_of(schema::SERVICE_LOGIN)).await.expect("connects").with_header_secrets(secrets);
         let ready = Arc::new(AtomicBool::new(true));
         let told = Arc::clone(&ready);
         let api = Api {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::list;
 use super::secret_text::SecretText;
 
 /// `[control]`
@@ -54,6 +55,7 @@ impl Control {
 ///
 /// Losing the pepper makes every API token and worker token unknown: create new ones. Losing the CA key means that the
 /// server certificate cannot be renewed under the same CA; with a new CA every worker needs a new worker token.
+/// Losing the header keys makes the secret headers of monitors unreadable: such checks abstain until the header is given anew.
 /// Losing the server key alone costs nothing: another one is made under the CA.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,6 +66,15 @@ pub struct Secrets {
     pub token_pepper: Option<SecretText>,
     /// The same, in a file.
     pub token_pepper_file: Option<PathBuf>,
+    /// Keys that seal secret headers of monitors, 64 hexadecimal characters each, separated by white space or commas: the
+    /// first is in use, the others open what was sealed before. Default: the file `header-keys` in `dir`.
+    pub header_keys: Option<SecretText>,
+    /// The same, in a file.
+    pub header_keys_file: Option<PathBuf>,
+    /// Names of headers whose values are secret beside Authorization, Cookie and Proxy-Authorization. In the environment
+    /// comma-separated. Default: none.
+    #[serde(deserialize_with = "list::deserialize")]
+    pub header_names: Vec<String>,
     /// PEM: the server's certificate for `control.quorate.internal`, then its CA. Default: `control.pem` in `dir`.
     pub tls_chain_file: Option<PathBuf>,
     /// PEM: the private key of that certificate. Default: `control.key` in `dir`.
@@ -74,6 +85,14 @@ impl Secrets {
     pub(crate) fn check(&self, problems: &mut Vec<String>) {
         if self.token_pepper.is_some() && self.token_pepper_file.is_some() {
             problems.push("secrets.token_pepper and secrets.token_pepper_file are both set: keep one".to_owned());
+        }
+        if self.header_keys.is_some() && self.header_keys_file.is_some() {
+            problems.push("secrets.header_keys and secrets.header_keys_file are both set: keep one".to_owned());
+        }
+        let is_name =
+            |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        for name in self.header_names.iter().filter(|name| !is_name(name)) {
+            problems.push(format!("secrets.header_names: {name:?} is no name of a header"));
         }
         if self.tls_chain_file.is_some() != self.tls_key_file.is_some() {
             problems.push("secrets.tls_chain_file and secrets.tls_key_file belong together: set both or none".to_owned());

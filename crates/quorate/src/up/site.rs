@@ -26,6 +26,7 @@ use super::workers::{regions_by_source, source_addresses};
 use crate::admin::worker_tokens;
 use crate::assemble::{ControlPlane, Listeners, Readiness, until_ready};
 use crate::config::Config;
+use crate::control_role::seal_leftovers;
 use crate::demo::objects::{follow_ports, make_missing};
 use crate::demo::origin::serve_all;
 use crate::demo::tls::DemoTls;
@@ -70,6 +71,8 @@ impl<'a> Site<'a> {
     pub(super) async fn prepare(config: &'a Config, data_dir: &'a Path, service_url: &str, empty: bool) -> Result<Self> {
         let db = Db::connect(service_url).await.context("cannot use the database")?;
         let secrets = Secrets::load_or_make(config)?;
+        let db = db.with_header_secrets(secrets.headers.clone());
+        seal_leftovers(&db).await?;
         let known = EnvFile::read(&provision::env_file(data_dir))?;
         let limits = Limits { minimum_monitor_interval: MINIMUM_MONITOR_INTERVAL, ..config.accounts.into() };
         let wanted = Wanted { account: ACCOUNT, limits, zone: ZONE, token: TOKEN };

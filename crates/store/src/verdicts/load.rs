@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use quorate_core::bucket::Bucket;
 use quorate_core::failure::FailureReason;
 use quorate_core::ids::{MonitorId, PoolId};
-use quorate_core::monitor::{Monitor, MonitorSettings};
+use quorate_core::monitor::MonitorSettings;
 use quorate_core::pool::{Origin, OriginSettings, PoolState, Weight};
 use quorate_core::pop::PopNo;
 use quorate_core::region::Region;
@@ -15,6 +15,7 @@ use sqlx::{Connection, PgConnection};
 use super::{BucketConfig, PoolConfig, PublishedCheck, UnreadablePool};
 use crate::db::Db;
 use crate::error::Error;
+use crate::header_secrets::{HeaderSecrets, unreadable};
 use crate::monitors;
 use crate::pools::pool_row;
 use crate::row::Place;
@@ -25,7 +26,7 @@ pub(super) async fn buckets(db: &Db, wanted: &[Bucket]) -> Result<Vec<BucketConf
     let numbers: Vec<i16> = wanted.iter().map(|bucket| bucket.number().cast_signed()).collect();
     let mut found = bucket_rows(&mut tx, &numbers).await?;
     add_seats(&mut tx, &numbers, &mut found).await?;
-    let monitors = monitor_settings(&mut tx, &numbers).await?;
+    let monitors = monitor_settings(&mut tx, db.header_secrets(), &numbers).await?;
     let checks = checks(&mut tx, &numbers).await?;
     add_pools(&mut tx, &numbers, &monitors, checks, &mut found).await?;
     tx.commit().await?;
@@ -63,7 +64,11 @@ async fn add_seats(conn: &mut PgConnection, numbers: &[i16], found: &mut HashMap
 /// What could be read, or what is wrong with it: a problem of the pools that use it alone.
 type Readable<T> = Result<T, String>;
 
-async fn monitor_settings(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<MonitorId, Readable<MonitorSettings>>, Error> {
+async fn monitor_settings(
+    conn: &mut PgConnection,
+    secrets: &HeaderSecrets,
+    numbers: &[i16],
+) -> Result<HashMap<MonitorId, Readable<MonitorSettings>>, Error> {
     let rows = sqlx::query_as!(
         monitors::Row,
         r#"
@@ -80,7 +85,12 @@ async fn monitor_settings(conn: &mut PgConnection, numbers: &[i16]) -> Result<Ha
     rows.into_iter()
         .map(|row| {
             let id = Place { table: "monitor", key: &row.monitor_id }.id("monitor_id", &row.monitor_id)?;
-            Ok((id, Monitor::try_from(row).map(|monitor| monitor.settings).map_err(|problem| problem.to_string())))
+            let read = row.monitor(secrets).map(|monitor| monitor.settings).map_err(|problem| problem.to_string());
+            let settings = read.and_then(|settings| match unreadable(&settings.header) {
+                Some(name) => Err(format!("header {name:?} of monitor {id} cannot be opened: the key that sealed it is not there")),
+                None => Ok(settings),
+            });
+            Ok((id, settings))
         })
         .collect()
 }

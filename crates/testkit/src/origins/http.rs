@@ -70,6 +70,8 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
             request.host = Some(value.trim().to_owned());
         } else if name.eq_ignore_ascii_case("user-agent") {
             request.user_agent = Some(value.trim().to_owned());
+        } else {
+            request.headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
     }
     Some(request)

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
@@ -27,9 +28,10 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Makes the folder if it is not there.
+    /// Makes the folder if it is not there. Only its owner may enter: manifests hold the headers of probes, secret ones too.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder.join(MANIFESTS))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.join(MANIFESTS))?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -123,7 +125,7 @@ fn decode(bytes: &[u8], bucket: Bucket) -> Option<Manifest> {
 /// Writes beside the file, and puts it in its place when it is safe on disk.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
-    let written = fs::File::create(&beside).and_then(|mut file| {
+    let written = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
     });

@@ -1,0 +1,106 @@
+//! The headers that lie in the database: under which keys, and all of them under the one in use.
+
+use quorate_core::ids::AccountId;
+use serde_json::{Value, json};
+
+use super::{KeyId, Owner, unreadable};
+use crate::accounts;
+use crate::audit::{self, Audited, INSTALLATION};
+use crate::db::Operator;
+use crate::error::Error;
+use crate::row::{Place, hex};
+
+/// How many values are sealed under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    pub key: KeyId,
+    pub values: u64,
+}
+
+/// What [`reseal`] did with the headers of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Objects whose header was sealed anew.
+    pub objects: u64,
+    /// Objects of which a value cannot be opened: they stay as they are.
+    pub unreadable: Vec<String>,
+}
+
+/// The keys under which anything is sealed.
+pub async fn keys_in_use(op: &mut Operator) -> Result<Vec<KeyUse>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select v.value ->> 'key' as "key!", count(*) as "values!"
+        from monitor as m
+        cross join lateral jsonb_each(m.header) as v (name, value)
+        where jsonb_typeof(v.value) = 'object'
+        group by 1
+        order by 1
+        "#
+    )
+    .fetch_all(op.conn())
+    .await?;
+    let place = Place { table: "monitor", key: &[] };
+    rows.into_iter().map(|row| Ok(KeyUse { key: place.text("header", &row.key)?, values: place.number("count", row.values)? })).collect()
+}
+
+/// Seals the headers of an account under the key in use: what was sealed under another, and what was stored before it
+/// counted as secret. Changes no object as anyone sees it.
+pub async fn reseal(op: &mut Operator, account: AccountId) -> Result<Resealed, Error> {
+    accounts::lock(op.conn(), account).await?;
+    let rows = sqlx::query!(
+        "select monitor_id, header from monitor where account_id = $1 and header <> '{}' order by monitor_id",
+        account.as_bytes()
+    )
+    .fetch_all(op.conn())
+    .await?;
+    let secrets = op.header_secrets().clone();
+    let mut done = Resealed::default();
+    for row in rows.into_iter().filter(|row| !secrets.is_up_to_date(&row.header)) {
+        let owner = Owner { kind: "monitor", account: account.as_bytes(), id: &row.monitor_id };
+        let place = Place { table: "monitor", key: &row.monitor_id };
+        let header = secrets.open(owner, row.header).map_err(|problem| place.corrupt(format_args!("header: {problem}")))?;
+        if unreadable(&header).is_some() {
+            done.unreadable.push(format!("monitor {}", hex(&row.monitor_id)));
+            continue;
+        }
+        sqlx::query!(
+            "update monitor set header = $3 where account_id = $1 and monitor_id = $2",
+            account.as_bytes(),
+            &row.monitor_id,
+            secrets.seal(owner, &header)?
+        )
+        .execute(op.conn())
+        .await?;
+        done.objects += 1;
+    }
+    Ok(done)
+}
+
+/// The key in use, as the audit log knows it.
+struct InUse(Option<KeyId>);
+
+impl Audited for InUse {
+    const KIND: &'static str = "header_key";
+
+    fn accounts(&self) -> Vec<AccountId> {
+        vec![INSTALLATION]
+    }
+
+    fn id(&self) -> String {
+        self.name()
+    }
+
+    fn name(&self) -> String {
+        self.0.map_or_else(String::new, |id| id.to_string())
+    }
+
+    fn fields(&self) -> Value {
+        json!({"key": self.0})
+    }
+}
+
+/// Writes down that another key is in use from now on.
+pub async fn key_changed(op: &mut Operator, before: Option<KeyId>, after: KeyId) -> Result<(), Error> {
+    audit::updated(op.conn(), &InUse(before), &InUse(Some(after))).await
+}
