@@ -66,6 +66,22 @@ impl<T: PathId> FromRequestParts<Shared> for Id<T> {
     }
 }
 
+/// The last part of the path, as text.
+#[derive(Clone, Debug)]
+pub(crate) struct Named(pub(crate) String);
+
+impl FromRequestParts<Shared> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
+        let path = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.path().to_owned(), |uri| uri.path().to_owned());
+        let no_route = |_| ApiError::NoRoute { path: path.clone() };
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(no_route)?;
+        let (_, text) = params.iter().last().expect("the route ends with a parameter");
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// The body as it came; read as JSON only when the handler gets there, so that it decides what is refused first.
 #[derive(Debug)]
 pub(crate) struct Body {

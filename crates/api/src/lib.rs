@@ -19,6 +19,9 @@ mod openapi;
 mod page;
 mod patch;
 mod pools;
+mod references;
+mod regions;
+mod search;
 mod serve;
 mod user;
 mod zones;
@@ -27,7 +30,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{StatusCode, Uri};
@@ -35,7 +38,7 @@ use quorate_core::time::Clock;
 use quorate_store::Db;
 use quorate_store::tokens::Pepper;
 
-use auth::TokenCache;
+use auth::{Edit, InAccount, InZone, Read, TokenCache};
 use error::ApiError;
 use openapi::routes::{Routes, get};
 pub use serve::{ServeLimits, serve};
@@ -93,16 +96,17 @@ fn v4() -> Routes {
     Routes::new()
         .nest("/accounts/{account_id}/load_balancers", load_balancing())
         .nest("/user/load_balancers", load_balancing())
-        .route("/zones/{zone_id}/load_balancers", get(load_balancers::list).post(load_balancers::create).reads(load_balancers::told))
+        .merge(load_balancers_in::<InZone<Read>, InZone<Edit>>("/zones/{zone_id}/load_balancers"))
+        .merge(load_balancers_in::<InAccount<Read>, InAccount<Edit>>("/accounts/{account_id}/load_balancers"))
         .route(
-            "/zones/{zone_id}/load_balancers/{load_balancer_id}",
-            get(load_balancers::show)
-                .put(load_balancers::replace)
-                .reads(load_balancers::told)
-                .patch(load_balancers::patch)
-                .reads(load_balancers::told)
-                .delete(load_balancers::delete),
+            "/accounts/{account_id}/load_balancers/search",
+            get(search::search).query(search::query).says("Load balancers, pools and monitors by name"),
         )
+        .route(
+            "/accounts/{account_id}/load_balancers/regions",
+            get(regions::list).query(regions::query).says("Which countries lie in which region"),
+        )
+        .route("/accounts/{account_id}/load_balancers/regions/{region_id}", get(regions::show).says("Which countries lie in the region"))
         .route(
             "/user/load_balancing_analytics/events",
             get(events::of_token).query(events::query).says("Verdicts that changed, of every account that the token reads"),
@@ -124,6 +128,24 @@ fn v4() -> Routes {
         .route("/user/tokens/verify", get(user::verify).says("Whether the token works"))
 }
 
+/// Load balancers are the same in a zone and in the account itself. `R` lets read there, `W` change.
+fn load_balancers_in<R, W>(path: &str) -> Routes
+where
+    R: load_balancers::Scope + FromRequestParts<Shared, Rejection = ApiError> + 'static,
+    W: load_balancers::Scope + FromRequestParts<Shared, Rejection = ApiError> + 'static,
+{
+    let told = load_balancers::told;
+    Routes::new().route(path, get(load_balancers::list::<R>).post(load_balancers::create::<W>).reads(told)).route(
+        &format!("{path}/{{load_balancer_id}}"),
+        get(load_balancers::show::<R>)
+            .put(load_balancers::replace::<W>)
+            .reads(told)
+            .patch(load_balancers::patch::<W>)
+            .reads(told)
+            .delete(load_balancers::delete::<W>),
+    )
+}
+
 /// What is the same below an account and below the token's own account.
 fn load_balancing() -> Routes {
     Routes::new()
@@ -137,11 +159,22 @@ fn load_balancing() -> Routes {
                 .reads(monitors::told)
                 .delete(monitors::delete),
         )
-        .route("/pools", get(pools::list).query(pools::query).post(pools::create).reads(pools::told))
+        .route("/monitors/{monitor_id}/references", get(references::of_monitor).says("What refers to the monitor"))
+        .route(
+            "/pools",
+            get(pools::list)
+                .query(pools::query)
+                .post(pools::create)
+                .reads(pools::told)
+                .patch(pools::patch_all)
+                .reads(pools::told_of_all)
+                .says("Empty the addresses for notices of every pool"),
+        )
         .route(
             "/pools/{pool_id}",
             get(pools::show).put(pools::replace).reads(pools::told).patch(pools::patch).reads(pools::told).delete(pools::delete),
         )
+        .route("/pools/{pool_id}/references", get(references::of_pool).says("What refers to the pool, and what it refers to"))
         .route("/pools/{pool_id}/health", get(pools::health).says("Health of a pool by place"))
         .route("/pools/{pool_id}/quorum", get(pools::quorum).says("Verdicts of a pool with who votes what, and what would flip them"))
 }

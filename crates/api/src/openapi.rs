@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 
-pub(crate) use operation::Query;
+pub(crate) use operation::{Part, Query};
 
 use operation::Operation;
 use routes::{Routes, get};

@@ -41,17 +41,28 @@ impl Page {
 
     /// The page of a complete list.
     pub(crate) fn cut<T>(self, all: Vec<T>) -> Envelope<Vec<T>> {
+        let (items, info) = self.cut_items(all);
+        Envelope::page(items, info)
+    }
+
+    /// The same, for a list that the result only contains.
+    pub(crate) fn cut_items<T>(self, all: Vec<T>) -> (Vec<T>, ResultInfo) {
         let total = all.len() as u64;
         let per_page = self.per_page.unwrap_or(total.max(1));
         let skip = usize::try_from((self.page - 1).saturating_mul(per_page)).unwrap_or(usize::MAX);
         let items: Vec<T> = all.into_iter().skip(skip).take(usize::try_from(per_page).unwrap_or(usize::MAX)).collect();
-        self.told(items, per_page, total)
+        let info = self.info(items.len() as u64, per_page, total);
+        (items, info)
     }
 
     /// A page that the store has cut, with how many there are in all.
     pub(crate) fn told<T>(self, items: Vec<T>, per_page: u64, total_count: u64) -> Envelope<Vec<T>> {
-        let count = items.len() as u64;
-        Envelope::page(items, ResultInfo { page: self.page, per_page, count, total_count, total_pages: total_count.div_ceil(per_page) })
+        let info = self.info(items.len() as u64, per_page, total_count);
+        Envelope::page(items, info)
+    }
+
+    fn info(self, count: u64, per_page: u64, total_count: u64) -> ResultInfo {
+        ResultInfo { page: self.page, per_page, count, total_count, total_pages: total_count.div_ceil(per_page) }
     }
 }
 

@@ -15,7 +15,7 @@ use quorate_store::{Tenant, pools, worker_tokens, zones};
 use crate::accounts::{enabled, limits};
 use crate::answer::{Answer, Deleted};
 use crate::auth::{Edit, InAccount, Read};
-use crate::body::{Object, Told};
+use crate::body::{self, Fields, Object, Told, one_of};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::extract::{Body, Id, Params};
@@ -76,6 +76,26 @@ async fn write(place: InAccount<Edit>, Id(id): Id<PoolId>, body: Body, base: imp
     let settings = settings(&mut db, place.account, limits, body.object()?, base(&stored), &stored.settings.origins).await?;
     let pool = pools::replace(&mut db, place.account, id, &settings).await?.ok_or(NOT_FOUND)?;
     written(db, pool).await
+}
+
+fn change_of_all(fields: &mut Fields<'_>) {
+    fields.required("notification_email", None, one_of(&[""]));
+}
+
+/// What a body may hold that changes all pools.
+pub(crate) fn told_of_all() -> Told {
+    body::told("AllPools", change_of_all)
+}
+
+/// All pools of the account at once. The one thing that can be changed so is the old list of addresses for notices:
+/// it can be emptied.
+pub(crate) async fn patch_all(place: InAccount<Edit>, page: Page, body: Body) -> Answer<Vec<PoolBody>> {
+    let mut db = place.begin().await?;
+    body::read(body.object()?, change_of_all, |()| Vec::new())?;
+    pools::clear_notification_email(&mut db, place.account).await?;
+    let all = pools::list(&mut db, place.account, None).await?;
+    db.commit().await?;
+    Ok(page.cut(all.into_iter().map(PoolBody::from).collect()))
 }
 
 pub(crate) async fn delete(place: InAccount<Edit>, Id(id): Id<PoolId>) -> Answer<Deleted<PoolId>> {

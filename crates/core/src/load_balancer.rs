@@ -45,7 +45,7 @@ pub fn affinity_ttl(session_affinity: &str) -> Option<AffinityTtl> {
 /// (`None`: absent) and given back.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LoadBalancerSettings {
-    /// Host name in the zone.
+    /// Host name, in the zone where there is one.
     pub name: String,
     pub description: String,
     pub enabled: bool,
@@ -69,13 +69,21 @@ pub struct LoadBalancerSettings {
     pub networks: Option<Value>,
 }
 
+/// The zone of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneOf {
+    pub id: ZoneId,
+    /// Lower case, no trailing dot: `example.com`.
+    pub name: String,
+}
+
 /// A load balancer as stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadBalancer {
     pub id: LoadBalancerId,
     pub account_id: AccountId,
-    pub zone_id: ZoneId,
-    pub zone_name: String,
+    /// `None`: it is of the account itself.
+    pub zone: Option<ZoneOf>,
     pub settings: LoadBalancerSettings,
     pub created_on: Timestamp,
     pub modified_on: Timestamp,

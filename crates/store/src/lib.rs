@@ -13,6 +13,7 @@ pub mod listen;
 pub mod load_balancers;
 pub mod monitors;
 pub mod pools;
+pub mod references;
 mod row;
 pub mod schema;
 pub mod tokens;

@@ -1,10 +1,10 @@
-//! Load balancers of a zone.
+//! Load balancers: of a zone, or of the account itself.
 
 use std::collections::BTreeMap;
 
 use jiff_sqlx::ToSqlx;
 use quorate_core::ids::{AccountId, LoadBalancerId, PoolId, ZoneId};
-use quorate_core::load_balancer::{LoadBalancer, LoadBalancerSettings};
+use quorate_core::load_balancer::{LoadBalancer, LoadBalancerSettings, ZoneOf};
 use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -21,8 +21,8 @@ type PoolMap = BTreeMap<String, Vec<PoolId>>;
 struct Row {
     account_id: Vec<u8>,
     load_balancer_id: Vec<u8>,
-    zone_id: Vec<u8>,
-    zone_name: String,
+    zone_id: Option<Vec<u8>>,
+    zone_name: Option<String>,
     name: String,
     description: String,
     enabled: bool,
@@ -57,8 +57,10 @@ impl TryFrom<Row> for LoadBalancer {
         Ok(Self {
             id: place.id("load_balancer_id", &row.load_balancer_id)?,
             account_id: place.id("account_id", &row.account_id)?,
-            zone_id: place.id("zone_id", &row.zone_id)?,
-            zone_name: row.zone_name,
+            zone: match row.zone_id.zip(row.zone_name) {
+                Some((id, name)) => Some(ZoneOf { id: place.id("zone_id", &id)?, name }),
+                None => None,
+            },
             settings: LoadBalancerSettings {
                 ttl: seconds("ttl_s", row.ttl_s)?,
                 default_pools: row.default_pools.iter().map(|id| place.id("default_pools", id)).collect::<Result<_, Error>>()?,
@@ -107,38 +109,47 @@ impl Audited for LoadBalancer {
     }
 }
 
-/// In creation order.
-pub async fn list(db: &mut Tenant, zone: ZoneId) -> Result<Vec<LoadBalancer>, Error> {
-    select(db.conn(), zone, None).await
+/// Those of the zone, or of the account itself, in creation order.
+pub async fn list(db: &mut Tenant, account: AccountId, zone: Option<ZoneId>) -> Result<Vec<LoadBalancer>, Error> {
+    select(db.conn(), account, zone, None).await
 }
 
-pub async fn find(db: &mut Tenant, zone: ZoneId, id: LoadBalancerId) -> Result<Option<LoadBalancer>, Error> {
-    Ok(select(db.conn(), zone, Some(id)).await?.pop())
+pub async fn find(db: &mut Tenant, account: AccountId, zone: Option<ZoneId>, id: LoadBalancerId) -> Result<Option<LoadBalancer>, Error> {
+    Ok(select(db.conn(), account, zone, Some(id)).await?.pop())
 }
 
 /// Like [`find`], and nobody else changes it until the transaction ends: for PATCH.
-pub async fn find_for_update(db: &mut Tenant, zone: ZoneId, id: LoadBalancerId) -> Result<Option<LoadBalancer>, Error> {
-    let Some(found) = find(db, zone, id).await? else { return Ok(None) };
-    accounts::lock(db.conn(), found.account_id).await?;
-    // Once more: it may have changed before the lock.
-    find(db, zone, id).await
+pub async fn find_for_update(
+    db: &mut Tenant,
+    account: AccountId,
+    zone: Option<ZoneId>,
+    id: LoadBalancerId,
+) -> Result<Option<LoadBalancer>, Error> {
+    accounts::lock(db.conn(), account).await?;
+    find(db, account, zone, id).await
 }
 
-async fn select(conn: &mut PgConnection, zone: ZoneId, id: Option<LoadBalancerId>) -> Result<Vec<LoadBalancer>, Error> {
+async fn select(
+    conn: &mut PgConnection,
+    account: AccountId,
+    zone: Option<ZoneId>,
+    id: Option<LoadBalancerId>,
+) -> Result<Vec<LoadBalancer>, Error> {
     sqlx::query_as!(
         Row,
         r#"
-        select l.account_id, l.load_balancer_id, l.zone_id, z.name as zone_name, l.name, l.description, l.enabled, l.proxied,
+        select l.account_id, l.load_balancer_id, l.zone_id, z.name as "zone_name?", l.name, l.description, l.enabled, l.proxied,
             l.ttl_s, l.default_pools, l.fallback_pool, l.region_pools, l.country_pools, l.pop_pools, l.steering_policy,
             l.session_affinity, l.session_affinity_ttl_s, l.session_affinity_attributes, l.random_steering,
             l.location_strategy, l.adaptive_routing, l.rules, l.pool_sets, l.networks,
             l.created_on as "created_on: jiff_sqlx::Timestamp", l.modified_on as "modified_on: jiff_sqlx::Timestamp"
         from load_balancer as l
-        join zone as z on z.account_id = l.account_id and z.zone_id = l.zone_id
-        where l.zone_id = $1 and ($2::bytea is null or l.load_balancer_id = $2)
+        left join zone as z on z.account_id = l.account_id and z.zone_id = l.zone_id
+        where l.account_id = $1 and l.zone_id is not distinct from $2 and ($3::bytea is null or l.load_balancer_id = $3)
         order by l.created_on, l.load_balancer_id
         "#,
-        zone.as_bytes(),
+        account.as_bytes(),
+        zone.as_ref().map(|zone| zone.as_bytes().as_slice()),
         id.as_ref().map(|id| id.as_bytes().as_slice()),
     )
     .fetch_all(conn)
@@ -151,20 +162,23 @@ async fn select(conn: &mut PgConnection, zone: ZoneId, id: Option<LoadBalancerId
 /// Also records every pool named (`LoadBalancerSettings::pool_references`), which is what guards the pools from
 /// deletion. `Error::QuotaExceeded`, `Error::NotUnique { field: "name" }`, `Error::MissingReference` for a pool
 /// or the zone.
-pub async fn create(db: &mut Tenant, account: AccountId, zone: ZoneId, settings: &LoadBalancerSettings) -> Result<LoadBalancer, Error> {
+pub async fn create(
+    db: &mut Tenant,
+    account: AccountId,
+    zone: Option<ZoneId>,
+    settings: &LoadBalancerSettings,
+) -> Result<LoadBalancer, Error> {
     let limits = accounts::lock(db.conn(), account).await?;
     let (usage, now) = accounts::usage_now(db.conn(), account).await?;
     accounts::within_quota("load balancers", limits.load_balancers, usage.load_balancers, 1)?;
-    let zone_name =
-        sqlx::query_scalar!("select name from zone where account_id = $1 and zone_id = $2", account.as_bytes(), zone.as_bytes())
-            .fetch_optional(db.conn())
-            .await?
-            .ok_or_else(|| Error::MissingReference { resource: "zone", id: zone.to_string() })?;
+    let zone = match zone {
+        Some(id) => Some(ZoneOf { id, name: zone_name(db.conn(), account, id).await? }),
+        None => None,
+    };
     let load_balancer = LoadBalancer {
         id: LoadBalancerId::random(&mut rand::rng()),
         account_id: account,
-        zone_id: zone,
-        zone_name,
+        zone,
         settings: settings.clone(),
         created_on: now,
         modified_on: now,
@@ -174,18 +188,26 @@ pub async fn create(db: &mut Tenant, account: AccountId, zone: ZoneId, settings:
     Ok(load_balancer)
 }
 
+async fn zone_name(conn: &mut PgConnection, account: AccountId, zone: ZoneId) -> Result<String, Error> {
+    sqlx::query_scalar!("select name from zone where account_id = $1 and zone_id = $2", account.as_bytes(), zone.as_bytes())
+        .fetch_optional(conn)
+        .await?
+        .ok_or_else(|| Error::MissingReference { resource: "zone", id: zone.to_string() })
+}
+
 /// Equal settings change nothing, `modified_on` included. Errors as [`create`]. `Ok(None)`: no such load balancer.
 pub async fn replace(
     db: &mut Tenant,
-    zone: ZoneId,
+    account: AccountId,
+    zone: Option<ZoneId>,
     id: LoadBalancerId,
     settings: &LoadBalancerSettings,
 ) -> Result<Option<LoadBalancer>, Error> {
-    let Some(current) = find_for_update(db, zone, id).await? else { return Ok(None) };
+    let Some(current) = find_for_update(db, account, zone, id).await? else { return Ok(None) };
     if current.settings == *settings {
         return Ok(Some(current));
     }
-    let (_, now) = accounts::usage_now(db.conn(), current.account_id).await?;
+    let (_, now) = accounts::usage_now(db.conn(), account).await?;
     let load_balancer = LoadBalancer { settings: settings.clone(), modified_on: now, ..current.clone() };
     write(db, &load_balancer).await?;
     audit::updated(db.conn(), &current, &load_balancer).await?;
@@ -223,7 +245,7 @@ async fn write(db: &mut Tenant, load_balancer: &LoadBalancer) -> Result<(), Erro
         "#,
         load_balancer.account_id.as_bytes(),
         load_balancer.id.as_bytes(),
-        load_balancer.zone_id.as_bytes(),
+        load_balancer.zone.as_ref().map(|zone| zone.id.as_bytes().as_slice()),
         settings.name,
         settings.description,
         settings.enabled,
@@ -277,9 +299,9 @@ async fn write(db: &mut Tenant, load_balancer: &LoadBalancer) -> Result<(), Erro
 }
 
 /// `Ok(false)`: no such load balancer.
-pub async fn delete(db: &mut Tenant, zone: ZoneId, id: LoadBalancerId) -> Result<bool, Error> {
-    let Some(found) = find_for_update(db, zone, id).await? else { return Ok(false) };
-    sqlx::query!("delete from load_balancer where account_id = $1 and load_balancer_id = $2", found.account_id.as_bytes(), id.as_bytes())
+pub async fn delete(db: &mut Tenant, account: AccountId, zone: Option<ZoneId>, id: LoadBalancerId) -> Result<bool, Error> {
+    let Some(found) = find_for_update(db, account, zone, id).await? else { return Ok(false) };
+    sqlx::query!("delete from load_balancer where account_id = $1 and load_balancer_id = $2", account.as_bytes(), id.as_bytes())
         .execute(db.conn())
         .await?;
     audit::deleted(db.conn(), &found).await?;

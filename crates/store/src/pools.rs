@@ -138,6 +138,20 @@ pub async fn replace(db: &mut Tenant, account: AccountId, id: PoolId, settings: 
     Ok(Some(pool))
 }
 
+/// Empties the addresses for notices of every pool of the account that has some. Nothing that is probed changes.
+pub async fn clear_notification_email(db: &mut Tenant, account: AccountId) -> Result<(), Error> {
+    accounts::lock(db.conn(), account).await?;
+    let before = list(db, account, None).await?;
+    let (_, now) = accounts::usage_now(db.conn(), account).await?;
+    for pool in before.into_iter().filter(|pool| !pool.settings.notification_email.is_empty()) {
+        let settings = PoolSettings { notification_email: String::new(), ..pool.settings.clone() };
+        let cleared = Pool { settings, modified_on: now, ..pool.clone() };
+        rows::write_pool(db.conn(), &cleared).await?;
+        audit::updated(db.conn(), &pool, &cleared).await?;
+    }
+    Ok(())
+}
+
 /// `Error::Referenced` while load balancers name it, with every place. `Ok(false)`: no such pool.
 pub async fn delete(db: &mut Tenant, account: AccountId, id: PoolId) -> Result<bool, Error> {
     let Some(pool) = find_for_update(db, account, id).await? else { return Ok(false) };

@@ -24,8 +24,10 @@ pub(crate) struct LoadBalancerBody {
     id: LoadBalancerId,
     created_on: Time,
     modified_on: Time,
-    zone_name: String,
-    /// Host name in the zone, lower case.
+    /// Absent for a load balancer of the account itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone_name: Option<String>,
+    /// Host name, in the zone where there is one; lower case.
     name: String,
     /// At most 1,024 characters; absent where there is none.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -73,12 +75,12 @@ pub(crate) struct LoadBalancerBody {
 
 impl From<LoadBalancer> for LoadBalancerBody {
     fn from(found: LoadBalancer) -> Self {
-        let LoadBalancer { id, account_id: _, zone_id: _, zone_name, settings, created_on, modified_on } = found;
+        let LoadBalancer { id, account_id: _, zone, settings, created_on, modified_on } = found;
         Self {
             id,
             created_on: Time(created_on),
             modified_on: Time(modified_on),
-            zone_name,
+            zone_name: zone.map(|zone| zone.name),
             name: settings.name,
             description: settings.description,
             enabled: settings.enabled,

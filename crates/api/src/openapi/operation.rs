@@ -141,8 +141,9 @@ handled!(A, B, C);
 handled!(A, B, C, D);
 handled!(A, B, C, D, E);
 
-/// `monitors::create`, of `quorate_api::monitors::create`.
+/// `monitors::create`, of `quorate_api::monitors::create`; the same for whatever types it is made for.
 fn handler_name<F>() -> &'static str {
     let full = std::any::type_name::<F>();
+    let full = full.split_once('<').map_or(full, |(name, _)| name);
     full.split_once("::").map_or(full, |(_, below)| below)
 }

@@ -7,7 +7,7 @@ use schemars::json_schema;
 use super::operation::{Operation, Part, Payload, Query};
 use crate::Shared;
 use crate::auth::{Caller, InAccount, InZone};
-use crate::extract::{Body, Id, Params};
+use crate::extract::{Body, Id, Named, Params};
 use crate::page::{PAGE_MAX, PER_PAGE_MAX, Page};
 
 impl Part for Caller {
@@ -30,6 +30,11 @@ impl<A> Part for InZone<A> {
 
 /// The path itself tells of it.
 impl<T> Part for Id<T> {
+    fn tell(_: &mut Operation) {}
+}
+
+/// As with an identifier.
+impl Part for Named {
     fn tell(_: &mut Operation) {}
 }
 

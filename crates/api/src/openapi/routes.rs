@@ -34,6 +34,12 @@ impl Routes {
         Self { router: self.router.nest(path, inner.router), ..self }
     }
 
+    /// Adds the paths of another room.
+    pub(crate) fn merge(mut self, other: Self) -> Self {
+        self.operations.extend(other.operations);
+        Self { router: self.router.merge(other.router), ..self }
+    }
+
     /// Puts something around all of them, such as layers and a fallback.
     pub(crate) fn around(self, wrap: impl FnOnce(Router<Shared>) -> Router<Shared>) -> Self {
         Self { router: wrap(self.router), ..self }

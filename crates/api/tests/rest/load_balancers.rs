@@ -1,5 +1,6 @@
 //! Load balancers of a zone: made, changed, listed, and what they need.
 
+mod of_account;
 mod refusals;
 mod round_trip;
 

@@ -8,6 +8,8 @@ mod load_balancers;
 mod monitors;
 mod openapi;
 mod pools;
+mod references;
+mod regions;
 mod secret_headers;
 mod serving;
 mod tenants;

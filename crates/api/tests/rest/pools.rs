@@ -331,3 +331,32 @@ async fn of_fifty_creates_at_once_exactly_one_takes_the_last_place() {
     assert_eq!((statuses[0], &statuses[1..]), (200, &[403; 49][..]));
     world.end().await;
 }
+
+#[tokio::test]
+async fn the_addresses_for_notices_of_all_pools_are_emptied_at_once() {
+    let world = World::start().await;
+    let (tenant, other) = (world.tenant("example.com").await, world.tenant("example.org").await);
+    let mail = json!({"notification_email": "ops@example.com"});
+    let first = world.make(&tenant, &tenant.lb("pools"), pool_body("a", mail.clone())).await;
+    let quiet = world.make(&tenant, &tenant.lb("pools"), pool_body("b", json!({}))).await;
+    let foreign = world.make(&other, &other.lb("pools"), pool_body("a", mail.clone())).await;
+    for (body, pointer, detail) in [
+        (json!({}), "/notification_email", "notification_email is required"),
+        (mail, "/notification_email", "notification_email \"ops@example.com\" is not one of \"\""),
+        (json!({"notification_email": "", "enabled": false}), "/enabled", "unknown field \"enabled\""),
+    ] {
+        let found = world.ask(&tenant, "PATCH", &tenant.lb("pools"), Some(body)).await.refused();
+        assert_eq!(found, (400, errors_1002(&[(pointer, detail)])));
+    }
+    for path in [tenant.lb("pools"), "/user/load_balancers/pools".to_owned()] {
+        let patched = world.ask(&tenant, "PATCH", &path, Some(json!({"notification_email": ""}))).await;
+        assert_eq!(patched.body["result_info"]["total_count"], 2);
+        let patched = patched.result();
+        assert_eq!(world.ask(&tenant, "GET", &path, None).await.result(), patched);
+        assert_eq!((&patched[0]["id"], &patched[0]["notification_email"]), (&first["id"], &json!("")));
+        assert!(patched[0]["modified_on"].as_str() > first["modified_on"].as_str());
+        assert_eq!(patched[1], quiet, "what had none is as it was");
+    }
+    assert_eq!(world.ask(&other, "GET", &other.lb(&format!("pools/{}", id_of(&foreign))), None).await.result(), foreign);
+    world.end().await;
+}

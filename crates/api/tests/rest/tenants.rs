@@ -62,18 +62,27 @@ fn routes() -> Vec<(&'static str, String, Option<Value>)> {
         add("DELETE", "/pools/{pool_id}", None);
         add("GET", "/pools/{pool_id}/health", None);
         add("GET", "/pools/{pool_id}/quorum", None);
+        add("GET", "/pools/{pool_id}/references", None);
+        add("GET", "/monitors/{monitor_id}/references", None);
+        add("PATCH", "/pools", Some(json!({"notification_email": ""})));
     }
     let mut add = |method, path: &str, body| routes.push((method, path.to_owned(), body));
     add("GET", "/accounts/{account_id}/load_balancers/usage", None);
+    add("GET", "/accounts/{account_id}/load_balancers/search", None);
+    add("GET", "/accounts/{account_id}/load_balancers/regions", None);
+    add("GET", "/accounts/{account_id}/load_balancers/regions/WEU", None);
     add("GET", "/accounts/{account_id}/load_balancing_analytics/events", None);
     add("GET", "/accounts/{account_id}", None);
     add("GET", "/zones/{zone_id}", None);
-    add("GET", "/zones/{zone_id}/load_balancers", None);
-    add("POST", "/zones/{zone_id}/load_balancers", Some(json!({})));
-    add("GET", "/zones/{zone_id}/load_balancers/{load_balancer_id}", None);
-    add("PUT", "/zones/{zone_id}/load_balancers/{load_balancer_id}", Some(json!({})));
-    add("PATCH", "/zones/{zone_id}/load_balancers/{load_balancer_id}", Some(json!({"enabled": false})));
-    add("DELETE", "/zones/{zone_id}/load_balancers/{load_balancer_id}", None);
+    for below in ["/zones/{zone_id}/load_balancers", "/accounts/{account_id}/load_balancers"] {
+        let one = format!("{below}/{{load_balancer_id}}");
+        add("GET", below, None);
+        add("POST", below, Some(json!({})));
+        add("GET", &one, None);
+        add("PUT", &one, Some(json!({})));
+        add("PATCH", &one, Some(json!({"enabled": false})));
+        add("DELETE", &one, None);
+    }
     routes
 }
 
@@ -109,7 +118,7 @@ async fn what_is_foreign_answers_like_what_is_absent_on_every_route() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 48, "every place of every route");
+    assert_eq!(compared, 68, "every place of every route");
     assert_eq!(snapshot(&world, &theirs, &their).await, before, "nothing of theirs changed");
     world.end().await;
 }

@@ -219,6 +219,11 @@ impl Tenant {
         format!("/accounts/{}/load_balancers/{rest}", self.account)
     }
 
+    /// Below the account.
+    pub(crate) fn of_account(&self, rest: &str) -> String {
+        format!("/accounts/{}/{rest}", self.account)
+    }
+
     /// Below the zone.
     pub(crate) fn in_zone(&self, rest: &str) -> String {
         format!("/zones/{}/{rest}", self.zone)

@@ -86,7 +86,7 @@ pub async fn make_missing(
 
 async fn make_load_balancer(tenant: &mut Tenant, zone: &Zone, all: &[Pool], balanced: &[&str]) -> anyhow::Result<()> {
     let name = format!("www.{}", zone.name);
-    let there = load_balancers::list(tenant, zone.id).await.context("cannot list the load balancers")?;
+    let there = load_balancers::list(tenant, zone.account_id, Some(zone.id)).await.context("cannot list the load balancers")?;
     let default_pools: Vec<_> =
         balanced.iter().filter_map(|name| all.iter().find(|pool| pool.settings.name == *name)).map(|pool| pool.id).collect();
     let Some(fallback_pool) = default_pools.last().copied() else { return Ok(()) };
@@ -115,7 +115,7 @@ async fn make_load_balancer(tenant: &mut Tenant, zone: &Zone, all: &[Pool], bala
         pool_sets: None,
         networks: None,
     };
-    load_balancers::create(tenant, zone.account_id, zone.id, &settings).await.context("cannot make the load balancer")?;
+    load_balancers::create(tenant, zone.account_id, Some(zone.id), &settings).await.context("cannot make the load balancer")?;
     Ok(())
 }
 

@@ -70,9 +70,10 @@ async fn each_quota_is_told_with_its_limit_and_count() {
     pools::create(&mut tenant, account, &settings("b", 1)).await.unwrap();
     let third = pools::create(&mut tenant, account, &settings("c", 0)).await.map(drop);
     assert_eq!(quota(third), ("pools", 2, 2));
-    load_balancers::create(&mut tenant, account, zone, &support::load_balancer_settings("www.example.com", first.id)).await.unwrap();
-    let second =
-        load_balancers::create(&mut tenant, account, zone, &support::load_balancer_settings("api.example.com", first.id)).await.map(drop);
+    load_balancers::create(&mut tenant, account, Some(zone), &support::load_balancer_settings("www.example.com", first.id)).await.unwrap();
+    let second = load_balancers::create(&mut tenant, account, Some(zone), &support::load_balancer_settings("api.example.com", first.id))
+        .await
+        .map(drop);
     assert_eq!(quota(second), ("load balancers", 1, 1));
     let usage = accounts::usage(&mut tenant, account).await.unwrap();
     assert_eq!(usage, Usage { load_balancers: 1, pools: 2, origins: 3, monitors: 1 });
@@ -112,7 +113,7 @@ async fn a_zone_is_unique_in_its_account_and_guarded_by_its_load_balancers() {
 
     let mut tenant = world.db.tenant(&[one]).await.unwrap();
     let settings = support::load_balancer_settings("www.example.com", pool.id);
-    let load_balancer = load_balancers::create(&mut tenant, one, zone.id, &settings).await.unwrap();
+    let load_balancer = load_balancers::create(&mut tenant, one, Some(zone.id), &settings).await.unwrap();
     tenant.commit().await.unwrap();
 
     let mut op = world.db.operator().await.unwrap();
@@ -126,7 +127,7 @@ async fn a_zone_is_unique_in_its_account_and_guarded_by_its_load_balancers() {
     op.commit().await.unwrap();
 
     let mut tenant = world.db.tenant(&[one]).await.unwrap();
-    assert!(load_balancers::delete(&mut tenant, zone.id, load_balancer.id).await.unwrap());
+    assert!(load_balancers::delete(&mut tenant, one, Some(zone.id), load_balancer.id).await.unwrap());
     tenant.commit().await.unwrap();
     let mut op = world.db.operator().await.unwrap();
     assert!(zones::delete(&mut op, zone.id).await.unwrap());

@@ -40,7 +40,7 @@ async fn furnished(world: &Database) -> (quorate_core::ids::AccountId, quorate_c
     let zone = support::zone(&world.db, account, "example.com").await.id;
     let pool = support::pool(&world.db, account, "eu", 1).await;
     let mut tenant = world.db.tenant(&[account]).await.unwrap();
-    load_balancers::create(&mut tenant, account, zone, &support::load_balancer_settings("www.example.com", pool.id)).await.unwrap();
+    load_balancers::create(&mut tenant, account, Some(zone), &support::load_balancer_settings("www.example.com", pool.id)).await.unwrap();
     tenant.commit().await.unwrap();
     let store = PgVerdicts::new(world.db.clone());
     let me = ReplicaId::random(&mut rand::rng());

@@ -26,22 +26,22 @@ async fn a_load_balancer_is_read_back_as_written_and_an_equal_replacement_change
     settings.rules = Some(json!([]));
     settings.pool_sets = Some(json!(null));
     let mut tenant = world.db.tenant(&[account]).await.unwrap();
-    let created = load_balancers::create(&mut tenant, account, zone.id, &settings).await.unwrap();
+    let created = load_balancers::create(&mut tenant, account, Some(zone.id), &settings).await.unwrap();
     tenant.commit().await.unwrap();
 
     let mut tenant = world.db.tenant(&[account]).await.unwrap();
-    assert_eq!(load_balancers::find(&mut tenant, zone.id, created.id).await.unwrap().as_ref(), Some(&created));
-    assert_eq!(load_balancers::list(&mut tenant, zone.id).await.unwrap(), std::slice::from_ref(&created));
-    assert_eq!(created.zone_name, "example.com");
-    let same = load_balancers::replace(&mut tenant, zone.id, created.id, &settings).await.unwrap();
+    assert_eq!(load_balancers::find(&mut tenant, account, Some(zone.id), created.id).await.unwrap().as_ref(), Some(&created));
+    assert_eq!(load_balancers::list(&mut tenant, account, Some(zone.id)).await.unwrap(), std::slice::from_ref(&created));
+    assert_eq!(created.zone.as_ref().map(|zone| zone.name.as_str()), Some("example.com"));
+    let same = load_balancers::replace(&mut tenant, account, Some(zone.id), created.id, &settings).await.unwrap();
     assert_eq!(same.as_ref(), Some(&created));
     settings.enabled = false;
-    let changed = load_balancers::replace(&mut tenant, zone.id, created.id, &settings).await.unwrap().expect("it exists");
+    let changed = load_balancers::replace(&mut tenant, account, Some(zone.id), created.id, &settings).await.unwrap().expect("it exists");
     assert!(changed.modified_on > created.modified_on);
-    assert_eq!(load_balancers::find_for_update(&mut tenant, zone.id, created.id).await.unwrap(), Some(changed));
-    assert!(load_balancers::delete(&mut tenant, zone.id, created.id).await.unwrap());
-    assert!(!load_balancers::delete(&mut tenant, zone.id, created.id).await.unwrap());
-    assert_eq!(load_balancers::replace(&mut tenant, zone.id, created.id, &settings).await.unwrap(), None);
+    assert_eq!(load_balancers::find_for_update(&mut tenant, account, Some(zone.id), created.id).await.unwrap(), Some(changed));
+    assert!(load_balancers::delete(&mut tenant, account, Some(zone.id), created.id).await.unwrap());
+    assert!(!load_balancers::delete(&mut tenant, account, Some(zone.id), created.id).await.unwrap());
+    assert_eq!(load_balancers::replace(&mut tenant, account, Some(zone.id), created.id, &settings).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -53,13 +53,33 @@ async fn a_name_is_unique_in_its_zone_and_every_pool_named_must_exist() {
     let pool = support::pool(&world.db, account, "a", 1).await.id;
     let settings = support::load_balancer_settings("www.example.com", pool);
     let mut tenant = world.db.tenant(&[account]).await.unwrap();
-    load_balancers::create(&mut tenant, account, zone, &settings).await.unwrap();
-    load_balancers::create(&mut tenant, account, other_zone, &settings).await.unwrap();
+    load_balancers::create(&mut tenant, account, Some(zone), &settings).await.unwrap();
+    load_balancers::create(&mut tenant, account, Some(other_zone), &settings).await.unwrap();
     let absent = PoolId::from_bytes([9; 16]);
     let mut broken = support::load_balancer_settings("api.example.com", pool);
     broken.pop_pools = Some(BTreeMap::from([("LHR".to_owned(), vec![absent])]));
-    let answer = load_balancers::create(&mut tenant, account, zone, &broken).await;
+    let answer = load_balancers::create(&mut tenant, account, Some(zone), &broken).await;
     assert!(matches!(&answer, Err(Error::MissingReference { resource: "pool", id }) if *id == absent.to_string()), "{answer:?}");
-    let taken = load_balancers::create(&mut tenant, account, zone, &settings).await;
+    let taken = load_balancers::create(&mut tenant, account, Some(zone), &settings).await;
+    assert!(matches!(taken, Err(Error::NotUnique { field: "name" })), "{taken:?}");
+}
+
+#[tokio::test]
+async fn the_account_itself_is_a_place_of_its_own() {
+    let world = Database::new().await;
+    let account = support::account(&world.db).await.id;
+    let zone = support::zone(&world.db, account, "example.com").await.id;
+    let pool = support::pool(&world.db, account, "a", 1).await.id;
+    let settings = support::load_balancer_settings("www.example.com", pool);
+    let mut tenant = world.db.tenant(&[account]).await.unwrap();
+    let in_zone = load_balancers::create(&mut tenant, account, Some(zone), &settings).await.unwrap();
+    let of_account = load_balancers::create(&mut tenant, account, None, &settings).await.unwrap();
+    assert_eq!(of_account.zone, None);
+    assert_eq!(load_balancers::list(&mut tenant, account, None).await.unwrap(), std::slice::from_ref(&of_account));
+    assert_eq!(load_balancers::list(&mut tenant, account, Some(zone)).await.unwrap(), std::slice::from_ref(&in_zone));
+    assert_eq!(load_balancers::find(&mut tenant, account, None, in_zone.id).await.unwrap(), None);
+    assert_eq!(load_balancers::find(&mut tenant, account, Some(zone), of_account.id).await.unwrap(), None);
+    assert!(!load_balancers::delete(&mut tenant, account, Some(zone), of_account.id).await.unwrap());
+    let taken = load_balancers::create(&mut tenant, account, None, &settings).await;
     assert!(matches!(taken, Err(Error::NotUnique { field: "name" })), "{taken:?}");
 }

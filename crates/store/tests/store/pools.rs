@@ -204,7 +204,7 @@ async fn a_pool_in_use_is_not_deleted_and_tells_every_place() {
     settings.region_pools = Some([("WNAM".to_owned(), vec![pool.id])].into());
     settings.rules = Some(json!([{"overrides": {"default_pools": [pool.id]}}]));
     let mut tenant = world.db.tenant(&[account]).await.unwrap();
-    let load_balancer = load_balancers::create(&mut tenant, account, zone, &settings).await.unwrap();
+    let load_balancer = load_balancers::create(&mut tenant, account, Some(zone), &settings).await.unwrap();
     tenant.commit().await.unwrap();
 
     let mut tenant = world.db.tenant(&[account]).await.unwrap();
@@ -214,7 +214,7 @@ async fn a_pool_in_use_is_not_deleted_and_tells_every_place() {
     assert!(referrers.iter().all(|referrer| referrer.id == load_balancer.id.to_string() && referrer.name == "www.example.com"));
     settings.region_pools = None;
     settings.rules = None;
-    load_balancers::replace(&mut tenant, zone, load_balancer.id, &settings).await.unwrap();
+    load_balancers::replace(&mut tenant, account, Some(zone), load_balancer.id, &settings).await.unwrap();
     assert!(pools::delete(&mut tenant, account, pool.id).await.unwrap());
     assert!(!pools::delete(&mut tenant, account, pool.id).await.unwrap());
     tenant.commit().await.unwrap();
