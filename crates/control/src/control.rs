@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::bucket::Board;
 use crate::error::{Error, chain};
 use crate::evaluate::Queue;
+use crate::flip_watch::Fallen;
 use crate::gateway::Bound;
 use crate::identity::Identities;
 use crate::incoming::ServerTls;
@@ -25,7 +26,7 @@ use crate::registry::{PgRegistry, Registry};
 use crate::sessions::Sessions;
 use crate::shared::{DELTA_ENTRIES_PER_SECOND, Shared};
 use crate::tasks::Tasks;
-use crate::{describe, evaluate, follow, gap_watch, gateway, members, presence, quorum_watch, retain, votes_behind, wake};
+use crate::{describe, evaluate, flip_watch, follow, gap_watch, gateway, members, presence, quorum_watch, retain, votes_behind, wake};
 
 /// The tasks have this long to end, and the farewell to the database as long as is left of [`STOP_MAX`].
 const DRAIN_MAX: Duration = Duration::from_millis(3_500);
@@ -102,6 +103,7 @@ impl<S: VerdictStore, R: Registry> Control<S, R> {
             sessions: Arc::new(Sessions::new(ms(config.timings.session_lease_ms))),
             identities: Identities::default(),
             queue: Queue::new(),
+            fallen: Fallen::default(),
             membership: ArcSwap::default(),
             registered: ArcSwap::default(),
             map: watch::Sender::new(None),
@@ -116,6 +118,7 @@ impl<S: VerdictStore, R: Registry> Control<S, R> {
         tasks.spawn("evaluate", evaluate::run(Arc::clone(&shared)));
         tasks.spawn("votes behind", votes_behind::run(Arc::clone(&shared)));
         tasks.spawn("quorum watch", quorum_watch::run(Arc::clone(&shared)));
+        tasks.spawn("flip watch", flip_watch::run(Arc::clone(&shared)));
         tasks.spawn("gap watch", gap_watch::run(Arc::clone(&shared)));
         tasks.spawn("presence", presence::run(Arc::clone(&shared)));
         tasks.spawn("gateway", gateway::serve(Arc::clone(&shared), bound));

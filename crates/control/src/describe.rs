@@ -31,6 +31,8 @@ pub(crate) fn all() {
     describe_counter!("quorate_buckets_handed_over_total", "Buckets given to another replica");
     describe_counter!("quorate_vote_rows_total", "Rows of votes written for the quorum view");
     describe_counter!("quorate_quorum_notices_total", "Losses and returns of quorum, by event");
+    describe_gauge!("quorate_mass_flip", "1 while more than a fifth of what was up has turned down within a minute");
+    describe_counter!("quorate_mass_flips_total", "Times that this began");
     describe_counter!(
         "quorate_control_gaps_total",
         "Times longer than a round in which no replica could decide, told by the one that could again"

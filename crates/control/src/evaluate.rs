@@ -209,6 +209,7 @@ fn settle<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, outcome: Outcome)
     let label = match result {
         Ok(_) => {
             slot.published(&tick);
+            shared.fallen.published(&tick);
             slot.refusals = 0;
             // What did not fit goes on at once, behind the buckets that wait.
             slot.not_before = (!tick.events.is_empty() && !more).then(|| began + ms(shared.timings.tick_ms));

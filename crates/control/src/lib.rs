@@ -10,6 +10,7 @@ mod decide;
 mod describe;
 mod error;
 mod evaluate;
+mod flip_watch;
 mod follow;
 mod gap_watch;
 mod gateway;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::bucket::Board;
 use crate::evaluate::Queue;
+use crate::flip_watch::Fallen;
 use crate::identity::Identities;
 use crate::members::Membership;
 use crate::reconcile::Poke;
@@ -31,6 +32,7 @@ pub(crate) struct Shared<S, R> {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) identities: Identities,
     pub(crate) queue: Queue,
+    pub(crate) fallen: Fallen,
     pub(crate) membership: ArcSwap<Membership>,
     /// The registered PoPs, as last read.
     pub(crate) registered: ArcSwap<Vec<Pop>>,

@@ -67,9 +67,13 @@ impl Loading {
                     // Workers may begin while the rest is loaded.
                     shared.manifests.send_replace(());
                 }
-                Err(CallError::Silent(limit)) if buckets.len() > 1 => {
-                    self.at_once = buckets.len() / 2;
-                    return Err(CallError::Silent(limit));
+                // Too many at once, or a database that hangs: the rest would wait for as long.
+                Err(error @ CallError::Silent(_)) => {
+                    match buckets.as_slice() {
+                        [bucket] => self.failed(shared, *bucket, &error),
+                        _ => self.at_once = buckets.len() / 2,
+                    }
+                    return Err(error);
                 }
                 Err(CallError::Store(error)) if error.is_outage() => return Err(error.into()),
                 // Some of them are at fault, and the others are found by halves.

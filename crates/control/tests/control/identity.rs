@@ -81,7 +81,7 @@ async fn a_connection_on_which_nobody_proves_who_it_is_ends_and_a_workers_stays(
     let mut stranger = Script::of(world.pop(1));
     "nonsense".clone_into(&mut stranger.secret);
     let refused = channel(control.address()).await;
-    Worker::tries(refused.clone(), stranger.clone()).await.unwrap_err();
+    Worker::tries(refused, stranger).await.unwrap_err();
     let worker = Worker::dials(control.address(), Script::of(world.pop(2))).await;
     worker.until("it is let in", |heard| heard.map.is_some()).await;
 
