@@ -123,6 +123,14 @@ async fn a_database_that_was_restored_under_a_running_control_plane_is_followed_
     let events = world.until_events(2).await;
     assert_eq!((events[1].check_id, events[1].body.origins[0].healthy), (Some(check_id(1, 1)), Some(false)));
     world.until_votes(check_id(1, 1), "DDD DDD DDD").await;
+
+    // The next number was another configuration's before.
+    world.store.put_pool(pool(1, 3));
+    for worker in &mut workers {
+        worker.holds_checks(3).await;
+        worker.says(|_| VoteState::Up).await;
+    }
+    world.until_votes(check_id(1, 3), "UUU UUU UUU").await;
     control.stop().await;
 }
 
