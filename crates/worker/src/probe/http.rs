@@ -1,6 +1,8 @@
 //! `http` and `https`: one request a hop, and its answer judged: code first, then body.
 
 mod exchange;
+#[cfg(test)]
+mod fuzz;
 mod hop;
 mod meter;
 mod window;

@@ -1,5 +1,7 @@
 //! `smtp`: greeting, HELO and QUIT, each with the reply that RFC 5321 gives it.
 
+#[cfg(test)]
+mod fuzz;
 mod reply;
 
 use std::net::{IpAddr, SocketAddr};

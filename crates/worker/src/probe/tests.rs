@@ -1,8 +1,10 @@
 //! Probes against real servers on loopback: each way to fail, and the reason that is told.
 
+mod address;
 pub(crate) mod checks;
 mod dns;
 mod errors;
+pub(crate) mod fuzz;
 mod http;
 mod names;
 mod network;

@@ -2,6 +2,9 @@
 //!
 //! OpenSSL, because it still speaks what old origins speak and tells apart why a handshake failed.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
@@ -13,7 +16,7 @@ use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslOptions, Ssl
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 use rustls::pki_types::CertificateDer;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_openssl::SslStream;
 
 use super::fault::Fault;
@@ -67,13 +70,13 @@ impl Tls {
     /// Shakes hands as a client that wants `name`. A host name is sent as server name; an address is
     /// not, and the certificate must name it as an address. A zone that the operator has said nothing
     /// of is as none.
-    pub(super) async fn handshake(
+    pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: TcpStream,
+        stream: S,
         name: &Host,
         allow_insecure: bool,
         zone: Option<&str>,
-    ) -> Result<SslStream<TcpStream>, Fault> {
+    ) -> Result<SslStream<S>, Fault> {
         let connectors = zone.and_then(|zone| self.zones.get(zone)).unwrap_or(&self.own);
         let setup = || {
             let connector = if allow_insecure { &connectors.trusting } else { &connectors.verifying };
