@@ -113,6 +113,11 @@ impl AddressPolicy {
         }
     }
 
+    /// Whether the operator has named the address, by a range that contains it.
+    pub fn names(&self, address: IpAddr) -> bool {
+        self.allowed.iter().any(|range| range.contains(&address))
+    }
+
     fn judge_v4(&self, address: Ipv4Addr) -> Result<(), Refusal> {
         let refusal = if METADATA_V4.contains(&address) {
             Some(Refusal::Metadata)

@@ -65,6 +65,8 @@ fn worker_config(worker: &Worker, token: JoinToken, data_dir: &Path) -> Result<W
         resolver: resolver(worker),
         extra_ca_pem: extra_ca_pem(worker)?,
         zones: zones(worker)?,
+        account_probes_per_second_max: worker.account_probes_per_second_max,
+        address_probes_per_second_max: worker.address_probes_per_second_max,
         user_agent_url: worker.user_agent_url.clone(),
         ..WorkerConfig::new(worker.control_urls.clone(), token)
     })

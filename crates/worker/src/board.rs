@@ -18,6 +18,7 @@ use quorate_proto::convert::{Change, Chunk, HeldManifest, Window};
 use quorate_proto::v1::{CheckSpec, RejectedCheck};
 use tokio::time::Instant;
 
+use crate::caps::Caps;
 use crate::jobs::{JobKey, Jobs, Member, Start};
 use crate::manifest::{Entry, Manifest};
 use crate::outbox::{Outboxes, SessionId};
@@ -80,10 +81,10 @@ enum Run {
 }
 
 impl Board {
-    pub(crate) fn new(pop: &PopCode, capabilities: Capabilities, now: Instant) -> Self {
+    pub(crate) fn new(pop: &PopCode, capabilities: Capabilities, caps: Caps, now: Instant) -> Self {
         Self {
             buckets: BTreeMap::new(),
-            jobs: Jobs::new(pop, now),
+            jobs: Jobs::new(pop, caps, now),
             outboxes: Outboxes::default(),
             checks: 0,
             running: 0,
@@ -139,7 +140,8 @@ impl Board {
         let mut slots = Vec::with_capacity(manifest.entries.len());
         for Entry { id, wire } in manifest.entries {
             let slot = match old.remove(&id) {
-                Some(slot) if slot.wire == wire => slot,
+                // What was not taken up before may have room now.
+                Some(slot) if slot.wire == wire && matches!(slot.run, Run::Probed { .. }) => slot,
                 before => {
                     if let Some(slot) = &before {
                         self.stop(slot);
@@ -251,12 +253,12 @@ impl Board {
             if self.running >= self.checks_max {
                 return Err(format!("this worker runs at most {} checks", self.checks_max));
             }
-            Ok((check, target))
+            let (key, member) = (JobKey::of(&check), Member { pool: check.pool_id, bucket, check: id });
+            self.jobs.join(key, member, &check, target, now).map_err(|error| error.to_string())?;
+            Ok((check, key, member))
         });
         match runnable {
-            Ok((check, target)) => {
-                let (key, member) = (JobKey::of(&check), Member { pool: check.pool_id, bucket, check: id });
-                self.jobs.join(key, member, check.interval, target, now);
+            Ok((check, key, member)) => {
                 self.running += 1;
                 if slot.voter.state() == VoteState::ConfigError {
                     (slot.voter, slot.detail) = Default::default();
@@ -338,6 +340,7 @@ impl Slot {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use quorate_core::address_policy::AddressPolicy;
     use quorate_core::check::Probe;
     use quorate_core::ids::PoolId;
 
@@ -349,7 +352,12 @@ pub(crate) mod tests {
     pub(crate) const BUCKET: Bucket = Bucket::new(3).expect("below 1024");
 
     pub(crate) fn board(now: Instant) -> Board {
-        Board::new(&"lhr".parse().expect("a code"), Capabilities::NONE, now)
+        Board::new(&"lhr".parse().expect("a code"), Capabilities::NONE, caps(), now)
+    }
+
+    /// None that a test would meet.
+    pub(crate) fn caps() -> Caps {
+        Caps::new(u32::MAX, u32::MAX, AddressPolicy::default())
     }
 
     /// A TCP check of its own on port `number`.

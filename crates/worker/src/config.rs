@@ -11,6 +11,11 @@ use quorate_proto::join::JoinToken;
 /// waits its turn.
 pub const PROBES_IN_FLIGHT_MAX: usize = 4096;
 
+/// Probes a second that one worker makes for one account, where nothing else is said.
+pub const ACCOUNT_PROBES_PER_SECOND_MAX: u32 = 1_000;
+/// Times a second that one worker asks one public address, where nothing else is said.
+pub const ADDRESS_PROBES_PER_SECOND_MAX: u32 = 10;
+
 /// The settings of one worker. [`WorkerConfig::new`] gives every field but two its default.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -37,6 +42,12 @@ pub struct WorkerConfig {
     /// Named in the User-Agent of probes, so that the owner of an origin can ask who probes it.
     /// Default: `https://quorate.invalid/`.
     pub user_agent_url: String,
+    /// Probes a second for one account, 1 and up; checks beyond are not taken up. Default: [`ACCOUNT_PROBES_PER_SECOND_MAX`].
+    pub account_probes_per_second_max: u32,
+    /// Times a second that one address is asked, all accounts together, 1 and up; checks beyond are not
+    /// taken up, and where names or redirects lead there too, probes beyond abstain. Addresses in a range
+    /// that the address policy names have no cap. Default: [`ADDRESS_PROBES_PER_SECOND_MAX`].
+    pub address_probes_per_second_max: u32,
     /// Probes in flight at once. Default: [`PROBES_IN_FLIGHT_MAX`].
     pub probes_in_flight_max: usize,
 }
@@ -90,6 +101,8 @@ impl WorkerConfig {
             extra_ca_pem: None,
             zones: Vec::new(),
             user_agent_url: "https://quorate.invalid/".to_owned(),
+            account_probes_per_second_max: ACCOUNT_PROBES_PER_SECOND_MAX,
+            address_probes_per_second_max: ADDRESS_PROBES_PER_SECOND_MAX,
             probes_in_flight_max: PROBES_IN_FLIGHT_MAX,
         }
     }

@@ -77,6 +77,9 @@ fn finish(hub: &Hub, all: &[Done]) {
             Finding::Failed(reason) => reason.code(),
             Finding::Abstained(_) => "abstained",
         };
+        for (phase, took) in outcome.phases.iter() {
+            histogram!("quorate_worker_probe_phase_seconds", "type" => *kind, "phase" => phase).record(took.as_secs_f64());
+        }
         counter!("quorate_worker_probes_total", "type" => *kind, "result" => result).increment(1);
     }
     drop(board);
@@ -98,7 +101,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::board::tests::{BUCKET, check, outcome};
+    use crate::board::tests::{BUCKET, caps, check, outcome};
     use crate::hub::From;
     use crate::manifest::tests::whole;
     use crate::probe::Target;
@@ -134,7 +137,7 @@ mod tests {
             secret: String::new(),
             ca_sha256: [0; 32],
         };
-        let hub = Hub::new(&token, None, watch::Sender::default());
+        let hub = Hub::new(&token, caps(), None, watch::Sender::default());
         let checks: Vec<_> = (1..=20).map(check).collect();
         let prober = Arc::new(Script::default());
         let stop = CancellationToken::new();

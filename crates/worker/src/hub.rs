@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::board::Board;
+use crate::caps::Caps;
 use crate::manifest::disk::Disk;
 use crate::manifest::{Manifest, Refused};
 use crate::probe::Capabilities;
@@ -61,10 +62,10 @@ pub(crate) enum From {
 
 impl Hub {
     /// Takes up what the disk has kept.
-    pub(crate) fn new(token: &JoinToken, disk: Option<Disk>, status: watch::Sender<WorkerStatus>) -> Self {
+    pub(crate) fn new(token: &JoinToken, caps: Caps, disk: Option<Disk>, status: watch::Sender<WorkerStatus>) -> Self {
         let now = Instant::now();
         let capabilities = Capabilities::detect();
-        let mut board = Board::new(&token.pop, capabilities, now);
+        let mut board = Board::new(&token.pop, capabilities, caps, now);
         for (bucket, manifest) in disk.iter().flat_map(Disk::manifests) {
             board.adopt(bucket, manifest, now);
         }
@@ -221,7 +222,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::tests::{BUCKET, check};
+    use crate::board::tests::{BUCKET, caps, check};
     use crate::manifest::tests::whole;
 
     fn token() -> JoinToken {
@@ -236,7 +237,7 @@ mod tests {
     }
 
     fn hub(disk: Option<Disk>) -> Hub {
-        Hub::new(&token(), disk, watch::Sender::default())
+        Hub::new(&token(), caps(), disk, watch::Sender::default())
     }
 
     fn version(hub: &Hub) -> u64 {

@@ -1,6 +1,7 @@
 //! What is probed, and for which checks: one probe serves all checks of an account that ask the
 //! same of the same target.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::caps::{Capped, Caps, Share};
 use crate::probe::Target;
 use crate::schedule::Schedule;
 
@@ -34,6 +36,7 @@ pub(crate) struct Member {
 pub(crate) struct Jobs {
     by_key: HashMap<JobKey, Job>,
     schedule: Schedule<JobKey>,
+    caps: Caps,
     /// Moves the phases of this PoP away from those of the others.
     pop_seed: u64,
 }
@@ -43,6 +46,7 @@ struct Job {
     /// In the name of the lowest pool.
     target: Arc<Target>,
     members: BTreeSet<Member>,
+    share: Share,
 }
 
 /// A probe to start now.
@@ -75,16 +79,27 @@ impl JobKey {
 }
 
 impl Jobs {
-    pub(crate) fn new(pop: &PopCode, now: Instant) -> Self {
-        Self { by_key: HashMap::new(), schedule: Schedule::new(now), pop_seed: xxh3_64_with_seed(pop.as_str().as_bytes(), 0) }
+    pub(crate) fn new(pop: &PopCode, caps: Caps, now: Instant) -> Self {
+        Self { by_key: HashMap::new(), schedule: Schedule::new(now), caps, pop_seed: xxh3_64_with_seed(pop.as_str().as_bytes(), 0) }
     }
 
     /// The check gets a result soon, and one every interval from then on.
-    pub(crate) fn join(&mut self, key: JobKey, member: Member, interval: Duration, target: Target, now: Instant) {
-        let job = self.by_key.entry(key).or_insert_with(|| Job { target: Arc::new(target), members: BTreeSet::new() });
+    ///
+    /// # Errors
+    /// It is the first that asks this, and its account or its target has no room for more.
+    pub(crate) fn join(&mut self, key: JobKey, member: Member, check: &Check, target: Target, now: Instant) -> Result<(), Capped> {
+        let interval = check.interval;
+        let job = match self.by_key.entry(key) {
+            Entry::Occupied(job) => job.into_mut(),
+            Entry::Vacant(place) => {
+                let share = self.caps.take(check, &target)?;
+                place.insert(Job { target: Arc::new(target), members: BTreeSet::new(), share })
+            }
+        };
         job.members.insert(member);
         job.name_lowest_pool();
         self.schedule.add(key, interval, xxh3_64_with_seed(&key.0, self.pop_seed), now);
+        Ok(())
     }
 
     pub(crate) fn leave(&mut self, key: JobKey, member: Member) {
@@ -92,6 +107,7 @@ impl Jobs {
         job.members.remove(&member);
         job.name_lowest_pool();
         if job.members.is_empty() {
+            self.caps.give_back(job.share);
             self.by_key.remove(&key);
             self.schedule.remove(key);
         }
@@ -131,12 +147,13 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::tests::caps;
     use crate::probe::tests::checks::{http_check, tcp_check};
 
     #[test]
     fn one_probe_serves_identical_checks_of_an_account_in_the_name_of_the_lowest_pool() {
         let now = Instant::now();
-        let mut jobs = Jobs::new(&"lhr".parse().expect("a code"), now);
+        let mut jobs = Jobs::new(&"lhr".parse().expect("a code"), caps(), now);
         let check = |pool: u8, account: u8| Check {
             id: CheckId::from_bytes([pool; 16]),
             pool_id: PoolId::from_bytes([pool; 16]),
@@ -148,7 +165,7 @@ mod tests {
         let member = |check: &Check| Member { pool: check.pool_id, bucket: Bucket::of(check.pool_id), check: check.id };
         for check in [check(7, 1), check(5, 1), check(6, 2)] {
             let target = Target::new(&check).expect("runnable");
-            jobs.join(JobKey::of(&check), member(&check), check.interval, target, now);
+            jobs.join(JobKey::of(&check), member(&check), &check, target, now).expect("room");
         }
         let later = now + Duration::from_secs(2);
         let started: Vec<(u8, usize)> =

@@ -4,6 +4,7 @@
 //! and again, so that nothing has to be caught up after an outage.
 
 mod board;
+mod caps;
 mod config;
 mod engine;
 mod hub;
@@ -17,7 +18,10 @@ mod schedule;
 mod session;
 mod status;
 
-pub use config::{ClientCertificate, PROBES_IN_FLIGHT_MAX, ResolverConfig, WorkerConfig, ZoneTls};
+pub use config::{
+    ACCOUNT_PROBES_PER_SECOND_MAX, ADDRESS_PROBES_PER_SECOND_MAX, ClientCertificate, PROBES_IN_FLIGHT_MAX, ResolverConfig, WorkerConfig,
+    ZoneTls,
+};
 pub use run::{Error, run};
 pub use session::ControlUrlError;
 pub use status::WorkerStatus;

@@ -12,6 +12,7 @@ mod datagram;
 mod fault;
 mod http;
 mod icmp;
+mod limit;
 mod net;
 mod resolve;
 mod smtp;
@@ -119,6 +120,22 @@ pub struct Phases {
 }
 
 impl Phases {
+    /// Those that were reached, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        let named = [
+            ("resolve", self.resolve),
+            ("connect", self.connect),
+            ("tls", self.tls),
+            ("request", self.request),
+            ("headers", self.headers),
+            ("body", self.body),
+            ("dialog", self.dialog),
+            ("echo", self.echo),
+            ("datagram", self.datagram),
+        ];
+        named.into_iter().filter_map(|(name, took)| Some((name, took?)))
+    }
+
     pub(crate) fn add(&mut self, phase: Phase, took: Duration) {
         let slot = match phase {
             Phase::Resolve => &mut self.resolve,

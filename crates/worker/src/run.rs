@@ -8,6 +8,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::caps::Caps;
 use crate::config::WorkerConfig;
 use crate::engine;
 use crate::hub::Hub;
@@ -58,7 +59,8 @@ pub async fn run(config: WorkerConfig, stop: CancellationToken, status: watch::S
         let opened = Disk::open(folder);
         opened.inspect_err(|error| tracing::warn!(folder = %folder.display(), error = %error, "the worker's folder cannot be used: nothing survives a restart")).ok()
     });
-    let hub = Arc::new(Hub::new(&config.token, disk, status));
+    let caps = Caps::new(config.account_probes_per_second_max, config.address_probes_per_second_max, config.address_policy.clone());
+    let hub = Arc::new(Hub::new(&config.token, caps, disk, status));
     // Whichever loop ends first, the others have to end too.
     let stop = stop.child_token();
     let _stopped_with_us = stop.clone().drop_guard();

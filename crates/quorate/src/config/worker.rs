@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use quorate_core::validate::is_host_name;
+use quorate_worker::{ACCOUNT_PROBES_PER_SECOND_MAX, ADDRESS_PROBES_PER_SECOND_MAX};
 use serde::{Deserialize, Serialize};
 
 use super::list;
@@ -38,6 +39,11 @@ pub struct Worker {
     pub extra_ca_file: Option<PathBuf>,
     /// What HTTPS probes in the name of a zone (`probe_zone` of a monitor) bring along. Default: none.
     pub zones: Vec<WorkerZone>,
+    /// Probes a second for one account, 1 and up; checks beyond are not taken up. Default: 1,000.
+    pub account_probes_per_second_max: u32,
+    /// Times a second that one address outside `allow_cidrs` is asked, 1 and up; checks beyond are not taken up.
+    /// Default: 10.
+    pub address_probes_per_second_max: u32,
     /// `/healthz`, `/readyz`, `/metrics`. Default: `127.0.0.1:8082`; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Named in the User-Agent of probes, so that the owner of an origin can ask who probes it.
@@ -71,6 +77,8 @@ impl Default for Worker {
             resolver: Vec::new(),
             extra_ca_file: None,
             zones: Vec::new(),
+            account_probes_per_second_max: ACCOUNT_PROBES_PER_SECOND_MAX,
+            address_probes_per_second_max: ADDRESS_PROBES_PER_SECOND_MAX,
             listen: SocketAddr::from(([127, 0, 0, 1], 8082)),
             user_agent_url: "https://quorate.invalid/".to_owned(),
         }
@@ -88,6 +96,14 @@ impl Worker {
         for url in &self.control_urls {
             if !url.starts_with("https://") && !url.starts_with("http://") {
                 problems.push(format!("worker.control_urls: {url:?} has to start with https:// (or http:// on loopback)"));
+            }
+        }
+        for (setting, value) in [
+            ("account_probes_per_second_max", self.account_probes_per_second_max),
+            ("address_probes_per_second_max", self.address_probes_per_second_max),
+        ] {
+            if value == 0 {
+                problems.push(format!("worker.{setting} is 0 and has to be 1 or more"));
             }
         }
         let mut names = BTreeSet::new();

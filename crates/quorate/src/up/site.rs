@@ -193,6 +193,8 @@ impl<'a> Site<'a> {
             resolver: resolver(worker),
             extra_ca_pem: extra_ca_pem.clone(),
             zones: zones.clone(),
+            account_probes_per_second_max: worker.account_probes_per_second_max,
+            address_probes_per_second_max: worker.address_probes_per_second_max,
             user_agent_url: worker.user_agent_url.clone(),
             ..WorkerConfig::new(vec![plane.grpc_url().to_owned()], token)
         });

@@ -57,7 +57,7 @@ pub(crate) fn classify(fault: &Fault) -> Finding {
         Fault::Lookup(_) | Fault::PortUnreachable => R::OtherFailure,
         Fault::ResolverDown { .. } | Fault::Socket(_) | Fault::TlsSetup(_) => return Finding::Abstained(R::OtherFailure),
         Fault::Forbidden(_) => R::DnsInternal,
-        Fault::NoIcmp => return Finding::Abstained(R::MonitorConfigError),
+        Fault::NoIcmp | Fault::Capped => return Finding::Abstained(R::MonitorConfigError),
         Fault::Connect { source, v6 } => return unreached(source, *v6).unwrap_or(Finding::Failed(R::TcpConnectionFailed)),
         Fault::Ping { source, v6 } => return unreached(source, *v6).unwrap_or(Finding::Failed(R::OtherFailure)),
         Fault::Smtp(error) => broken(error).unwrap_or(R::OtherFailure),

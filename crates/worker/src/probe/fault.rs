@@ -25,6 +25,9 @@ pub(crate) enum Fault {
     ResolverDown { timed_out: bool },
     #[error("the address policy refuses a target: {0}")]
     Forbidden(#[source] Refusal),
+    /// The address has been asked by this worker as often as it may be.
+    #[error("this worker has asked the address as often as it may")]
+    Capped,
     /// Before a packet left: no socket, or not from that source address.
     #[error("no socket to probe from")]
     Socket(#[source] io::Error),
@@ -74,6 +77,7 @@ impl Fault {
             | Self::Body
             | Self::Ping { .. }
             | Self::NoIcmp
+            | Self::Capped
             | Self::PortUnreachable => false,
         }
     }

@@ -6,12 +6,14 @@ use ::http::HeaderValue;
 use openssl::error::ErrorStack;
 use quorate_core::address_policy::AddressPolicy;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::attempt::Attempt;
 use super::classify::classify;
 use super::connect::connect;
 use super::fault::Fault;
 use super::icmp::IcmpSockets;
+use super::limit::Limit;
 use super::resolve::Resolver;
 use super::target::{Ask, Host, Target};
 use super::tls::Tls;
@@ -29,6 +31,7 @@ pub struct NetProber {
 pub(super) struct Net {
     resolver: Resolver,
     policy: AddressPolicy,
+    limit: Limit,
     source: Option<IpAddr>,
     pub(super) icmp: IcmpSockets,
     pub(super) tls: Tls,
@@ -62,6 +65,7 @@ impl NetProber {
         let net = Net {
             resolver: Resolver::new(&config.resolver)?,
             policy: config.address_policy.clone(),
+            limit: Limit::new(config.address_probes_per_second_max),
             source: config.source_address,
             icmp: IcmpSockets::detect(),
             tls: Tls::new(config.extra_ca_pem.as_deref(), &config.zones)?,
@@ -120,7 +124,9 @@ impl Net {
             self.policy.judge(*address).map_err(Fault::Forbidden)?;
         }
         // Sorted, so that several workers ask the same of several addresses.
-        addresses.into_iter().min().ok_or(Fault::NoAddress)
+        let address = addresses.into_iter().min().ok_or(Fault::NoAddress)?;
+        // What is the operator's own is no third party to protect.
+        if self.policy.names(address) || self.limit.take(address, Instant::now()) { Ok(address) } else { Err(Fault::Capped) }
     }
 
     /// Where to probe an address from, unless the system chooses: an address reaches its own family,

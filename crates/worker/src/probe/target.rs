@@ -129,6 +129,14 @@ impl Target {
         self.pool
     }
 
+    /// The address, if it is written down as one.
+    pub(crate) const fn literal(&self) -> Option<IpAddr> {
+        match self.host {
+            Host::Address(address) => Some(address),
+            Host::Name(_) => None,
+        }
+    }
+
     /// The same question, asked in the name of another pool.
     #[must_use]
     pub fn for_pool(&self, pool: PoolId) -> Self {

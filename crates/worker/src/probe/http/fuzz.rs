@@ -32,7 +32,7 @@ fn target() -> (Target, HttpAsk) {
 async fn judged(bytes: &[u8]) -> Finding {
     let (target, ask) = target();
     let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
-    let mut attempt = Attempt::new(Duration::from_secs(60));
+    let mut attempt = Attempt::new(Duration::from_mins(1));
     let serving = async {
         // The probe may have seen enough and gone.
         let _rest = theirs.write_all(bytes).await;

@@ -62,7 +62,9 @@ fn any_edit() -> impl Strategy<Value = Edit> {
 /// Attacks `target` with the corpus `crates/worker/fuzz/<name>`.
 pub(in crate::probe) fn attack(name: &str, target: impl Fn(&[u8])) {
     let corpus = corpus(name);
-    corpus.iter().for_each(|file| target(file));
+    for file in &corpus {
+        target(file);
+    }
     let lasts = std::env::var("QUORATE_FUZZ_MS").map_or(1_000, |text| text.parse().expect("QUORATE_FUZZ_MS holds milliseconds"));
     let end = Instant::now() + Duration::from_millis(lasts);
     let mut runner = TestRunner::new(Config { cases: BATCH, failure_persistence: None, ..Config::default() });

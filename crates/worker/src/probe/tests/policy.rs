@@ -119,3 +119,29 @@ fn an_operator_who_allows_everything_still_sends_nothing_to_metadata_services() 
         assert_eq!(packets_sent(), 1);
     });
 }
+
+#[test]
+fn one_address_is_asked_so_often_and_no_more_by_whatever_way() {
+    within("", async || {
+        let dns = Dns::start(&[("a.example", Answer::Addresses(vec!["9.9.9.9".parse().expect("an address")]))]).await;
+        let prober = prober(|config| {
+            config.resolver = ResolverConfig::Servers(vec![dns.address]);
+            config.address_probes_per_second_max = 2;
+        });
+        let quick = |address: &str| Check { timeout: std::time::Duration::from_millis(1), ..tcp_check(address, 80) };
+        // A burst of two seconds' worth.
+        for address in ["9.9.9.9", "9.9.9.9", "9.9.9.9", "9.9.9.9"] {
+            assert_eq!(ask(&prober, &quick(address)).await.finding, failed(R::TcpTimeout));
+        }
+        let before = packets_sent();
+        for check in every_type("9.9.9.9") {
+            assert_eq!(ask(&prober, &check).await.finding, Finding::Abstained(R::MonitorConfigError));
+        }
+        assert_eq!(packets_sent(), before);
+        assert_eq!(ask(&prober, &tcp_check("a.example", 80)).await.finding, Finding::Abstained(R::MonitorConfigError), "by a name");
+        assert_eq!(ask(&prober, &quick("9.9.9.8")).await.finding, failed(R::TcpTimeout), "another address");
+        for _ in 0..20 {
+            assert_eq!(ask(&prober, &tcp_check("127.0.0.1", 1)).await.finding, failed(R::TcpConnectionFailed), "named by the operator");
+        }
+    });
+}
