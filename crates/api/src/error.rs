@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use quorate_core::ids::MonitorId;
 use quorate_core::validate::FieldError;
 use quorate_store::error::Referrer;
 
@@ -53,6 +54,8 @@ pub(crate) enum ApiError {
         field: &'static str,
     },
     Referenced(Vec<Referrer>),
+    /// Members of a monitor group, by index, name monitors that are not there.
+    MissingMembers(Vec<(usize, MonitorId)>),
     /// Not JSON, or nested too deep.
     MalformedBody(String),
     TooLarge,
@@ -86,6 +89,7 @@ impl ApiError {
             Self::Quota(_) => (StatusCode::FORBIDDEN, 1004),
             Self::NotUnique { .. } => (StatusCode::BAD_REQUEST, 1003),
             Self::Referenced(_) => (StatusCode::PRECONDITION_FAILED, 1005),
+            Self::MissingMembers(_) => (StatusCode::PRECONDITION_FAILED, 1001),
             Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, 6007),
             Self::MethodNotAllowed => with_code(StatusCode::METHOD_NOT_ALLOWED),
             Self::TooLarge => with_code(StatusCode::PAYLOAD_TOO_LARGE),
@@ -111,7 +115,7 @@ impl ApiError {
             Self::NotFound { resource } => format!("{resource} not found"),
             Self::NoRoute { path } => format!("Could not route to {path}, perhaps your object identifier is invalid?"),
             Self::MethodNotAllowed => "Method not allowed for this route".to_owned(),
-            Self::Invalid(_) => String::new(),
+            Self::Invalid(_) | Self::MissingMembers(_) => String::new(),
             Self::InvalidQuery(detail) => format!("{detail}: validation failed"),
             Self::NotEnabled { place } => format!("load balancing not enabled for {place}: validation failed"),
             Self::Quota(detail) => format!("Exceeded quota: {detail}"),
@@ -142,6 +146,10 @@ impl ApiError {
             Self::Invalid(problems) => problems
                 .iter()
                 .map(|problem| item(format!("{}: validation failed", problem.detail), Some(problem.pointer.clone())))
+                .collect(),
+            Self::MissingMembers(missing) => missing
+                .iter()
+                .map(|(index, id)| item(format!("monitor {id} not found"), Some(format!("/members/{index}/monitor_id"))))
                 .collect(),
             Self::NotUnique { field } => vec![item(self.message(), Some(format!("/{field}")))],
             Self::MalformedCredentials => {
@@ -195,6 +203,7 @@ impl From<quorate_store::Error> for ApiError {
             Store::QuotaExceeded { .. } => Self::Quota(error.to_string()),
             Store::NotUnique { field } => Self::NotUnique { field },
             Store::Referenced { referrers } => Self::Referenced(referrers),
+            Store::MissingMembers { missing } => Self::MissingMembers(missing),
             Store::MissingReference { resource, id } => Self::field(format!("/{resource}"), format!("{resource} {id} does not exist")),
             Store::Database(_) => Self::Unavailable(Box::new(error)),
             Store::NoHeaderKey { .. } | Store::Corrupt { .. } | Store::Schema(_) | Store::Migrate(_) => Self::Internal(Box::new(error)),

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http_body_util::BodyExt;
-use quorate_core::ids::{AccountId, LoadBalancerId, MonitorId, PoolId, ZoneId};
+use quorate_core::ids::{AccountId, LoadBalancerId, MonitorGroupId, MonitorId, PoolId, ZoneId};
 use serde_json::Value;
 
 use crate::body::Object;
@@ -37,6 +37,7 @@ macro_rules! path_ids {
 path_ids! {
     AccountId => "account_id",
     ZoneId => "zone_id",
+    MonitorGroupId => "monitor_group_id",
     MonitorId => "monitor_id",
     PoolId => "pool_id",
     LoadBalancerId => "load_balancer_id",

@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod guard;
 mod load_balancers;
+mod monitor_groups;
 mod monitors;
 mod openapi;
 mod page;
@@ -95,6 +96,7 @@ fn routes() -> Routes {
 fn v4() -> Routes {
     Routes::new()
         .nest("/accounts/{account_id}/load_balancers", load_balancing())
+        .nest("/accounts/{account_id}/load_balancers", of_accounts_only())
         .nest("/user/load_balancers", load_balancing())
         .merge(load_balancers_in::<InZone<Read>, InZone<Edit>>("/zones/{zone_id}/load_balancers"))
         .merge(load_balancers_in::<InAccount<Read>, InAccount<Edit>>("/accounts/{account_id}/load_balancers"))
@@ -181,6 +183,25 @@ fn load_balancing() -> Routes {
 
 async fn healthy() -> &'static str {
     "ok\n"
+}
+
+/// What the older mirror below the token's own account never had.
+fn of_accounts_only() -> Routes {
+    Routes::new()
+        .route("/monitor_groups", get(monitor_groups::list).post(monitor_groups::create).reads(monitor_groups::told))
+        .route(
+            "/monitor_groups/{monitor_group_id}",
+            get(monitor_groups::show)
+                .put(monitor_groups::replace)
+                .reads(monitor_groups::told)
+                .patch(monitor_groups::patch)
+                .reads(monitor_groups::told)
+                .delete(monitor_groups::delete),
+        )
+        .route(
+            "/monitor_groups/{monitor_group_id}/references",
+            get(references::of_monitor_group).says("What refers to the monitor group, and what it refers to"),
+        )
 }
 
 async fn ready(State(state): State<Shared>) -> (StatusCode, String) {

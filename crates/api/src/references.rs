@@ -1,9 +1,9 @@
-//! `…/monitors/{monitor_id}/references` and `…/pools/{pool_id}/references`: who would be hurt by a change, and whom
-//! an object depends on.
+//! `…/monitors/{monitor_id}/references` and the same of monitor groups and pools: who would be hurt by a change,
+//! and whom an object depends on.
 
-use quorate_core::ids::{MonitorId, PoolId};
+use quorate_core::ids::{MonitorGroupId, MonitorId, PoolId};
 use quorate_store::references::{self, Link, Resource};
-use quorate_store::{monitors, pools};
+use quorate_store::{monitor_groups, monitors, pools};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,9 +18,9 @@ use crate::page::Page;
 pub(crate) struct ReferenceBody {
     reference_type: ReferenceType,
     resource_id: String,
-    /// Of a monitor its description.
+    /// Of a monitor or a monitor group its description.
     resource_name: String,
-    /// `load_balancer`, `pool` or `monitor`.
+    /// `load_balancer`, `pool`, `monitor` or `monitor_group`.
     resource_type: &'static str,
 }
 
@@ -38,6 +38,13 @@ pub(crate) async fn of_monitor(place: InAccount<Read>, Id(id): Id<MonitorId>, pa
     let mut db = place.begin().await?;
     monitors::find(&mut db, place.account, id).await?.ok_or(ApiError::NotFound { resource: "monitor" })?;
     let links = references::of_monitor(&mut db, place.account, id).await?;
+    Ok(page.cut(seen_from(&id.to_string(), &links)))
+}
+
+pub(crate) async fn of_monitor_group(place: InAccount<Read>, Id(id): Id<MonitorGroupId>, page: Page) -> Answer<Vec<ReferenceBody>> {
+    let mut db = place.begin().await?;
+    monitor_groups::find(&mut db, place.account, id).await?.ok_or(ApiError::NotFound { resource: "monitor group" })?;
+    let links = references::of_monitor_group(&mut db, place.account, id).await?;
     Ok(page.cut(seen_from(&id.to_string(), &links)))
 }
 

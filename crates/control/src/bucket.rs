@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_core::bucket::{BUCKETS, Bucket};
-use quorate_core::evidence::{Ballot, BallotDetail};
+use quorate_core::evidence::BallotDetail;
 use quorate_core::ids::PoolId;
 use quorate_core::pop::{Pop, PopNo};
-use quorate_core::quorum::{Ballots, Guards};
-use quorate_core::register::{Stamp, counts};
+use quorate_core::register::Stamp;
 use quorate_core::vote::VoteState;
 use quorate_store::verdicts::Tick;
 use tokio::time::Instant;
@@ -275,32 +274,4 @@ impl Slot {
         let seats = pool.electorate.regions().iter().flat_map(quorate_core::electorate::RegionSeats::seats);
         seats.map(|pop| self.pops.get(pop).filter(|held| held.stamp.is_some_and(|stamp| live(*pop, stamp.epoch)))).collect()
     }
-}
-
-/// The votes that count on one check, as the tally takes them, and whether every seat says Up.
-pub(crate) fn count(seated: &[Option<&PopVotes>], index: usize, config_gen: u64) -> (Ballots, bool) {
-    let mut ballots = Ballots::missing(seated.len());
-    let mut up = 0;
-    for (seat, held) in seated.iter().enumerate() {
-        if let Some(vote) = counted(*held, index, config_gen) {
-            ballots.set(seat, vote.state);
-            up += usize::from(vote.state == VoteState::Up);
-        }
-    }
-    (ballots, up == seated.len())
-}
-
-/// The same with what stands behind the votes, for the evidence.
-pub(crate) fn told(seated: &[Option<&PopVotes>], index: usize, config_gen: u64, now_ms: u32) -> Vec<Ballot> {
-    let ballot = |held: Option<&PopVotes>| match counted(held, index, config_gen) {
-        Some(vote) => Ballot::Cast { state: vote.state, detail: vote.detail, age_ms: now_ms.wrapping_sub(vote.heard_ms) },
-        None => Ballot::Missing,
-    };
-    seated.iter().copied().map(ballot).collect()
-}
-
-fn counted(held: Option<&PopVotes>, index: usize, config_gen: u64) -> Option<&Vote> {
-    let vote = held?.votes.get(index)?.as_ref()?;
-    // A seat is in the list only while its session lives.
-    counts(Guards::ALL, true, vote.cast_under, config_gen).then_some(vote)
 }

@@ -1,9 +1,10 @@
 //! Votes to verdicts of one bucket at one instant: what is to be published, with its evidence. Pure.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use quorate_core::event::{EventBody, EventOrigin, EventPool};
-use quorate_core::evidence::{Ballot, explain, failure_of};
+use quorate_core::evidence::{explain, failure_of, monitor_results};
 use quorate_core::failure;
 use quorate_core::ids::{AccountId, ReplicaId};
 use quorate_core::pool::{OriginHealth, PoolState, pool_state};
@@ -12,8 +13,9 @@ use quorate_core::quorum::{self, Fence, Guards, may_commit};
 use quorate_core::vote::{Published, Verdict};
 use quorate_store::verdicts::{CheckChange, NewEvent, PoolChange, Tick};
 
-use crate::bucket::{PopVotes, Slot, count, told};
+use crate::bucket::{PopVotes, Slot};
 use crate::plan::{Plan, PoolPlan};
+use crate::probed::{Probed, Said, count, said};
 
 /// Verdict changes of one account in one tick: what is beyond waits for the next one, so that a storm
 /// of one account delays the others by one transaction of this size at most.
@@ -114,7 +116,7 @@ struct PoolDecision<'a, L> {
 
 impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
     fn new(plan: &'a Plan, pool: &'a PoolPlan, seated: &'a [Option<&'a PopVotes>], view: &'a View<'a, L>) -> Self {
-        let standings = pool.probed.iter().map(|index| index.map_or_else(Standing::default, |index| standing(plan, pool, seated, index)));
+        let standings = pool.probed.iter().map(|probed| standing(plan, pool, seated, probed));
         Self {
             standings: standings.collect(),
             verdicts: pool.config.checks.iter().map(|check| check.verdict).collect(),
@@ -130,7 +132,7 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
     fn decide(mut self, mut room: Room, decision: &mut Decision) -> Room {
         let config = &self.pool.config;
         let account_id = config.pool.account_id;
-        let lines = config.pool.origins.len() + self.pool.electorate.seats();
+        let lines = (config.pool.origins.len() + self.pool.electorate.seats()) * (1 + config.monitoring.members());
         // First what follows without a new verdict: from another configuration, or from one region alone.
         if self.settle() {
             if !room.is_left() {
@@ -152,10 +154,10 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
                 break;
             }
             room.take(1, lines);
-            let ballots = self.ballots(origin);
+            let said = self.said(origin);
             self.verdicts[origin] = verdict.into();
             let tipped = self.settle();
-            let (reason, response_code) = failure_of(verdict.into(), &ballots);
+            let (reason, response_code) = failure_of(verdict.into(), &said.ballots);
             decision.tick.checks.push(CheckChange {
                 account_id,
                 check_id: published.check_id,
@@ -165,7 +167,7 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
                 reason,
                 response_code,
             });
-            decision.tick.events.push(self.event(Some(&Turned { origin, ballots, tipped })));
+            decision.tick.events.push(self.event(Some(&Turned { origin, said, tipped })));
         }
         if self.state != config.state {
             let change = PoolChange { account_id, pool_id: config.pool.id, expected_seq: config.state_seq, state: self.state };
@@ -201,12 +203,11 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
                 down_in_a_region: down_in_a_region(*standing),
             })
             .collect();
-        pool_state(settings.enabled, config.monitor.is_some(), settings.minimum_origins, &origins)
+        pool_state(settings.enabled, config.monitoring.judges(), settings.minimum_origins, &origins)
     }
 
-    fn ballots(&self, origin: usize) -> Vec<Ballot> {
-        let Some(index) = self.pool.probed[origin] else { return Vec::new() };
-        told(self.seated, index, self.plan.checks[index].check.config_gen, self.view.now_ms)
+    fn said(&self, origin: usize) -> Said {
+        said(self.plan, self.seated, &self.pool.probed[origin], self.view.now_ms)
     }
 
     /// The event of a verdict, or of a pool that changed without one.
@@ -235,13 +236,20 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
         let published = &self.pool.config.checks[origin];
         let verdict = self.verdicts[origin];
         let turned = turned.filter(|turned| turned.origin == origin);
+        let as_published = turned.is_none() && published.verdict == Published::Down;
+        let is_grouped = matches!(self.pool.probed[origin], Probed::Group(_));
+        let said = match turned {
+            Some(turned) => Cow::Borrowed(&turned.said),
+            // Asked of every origin of the pool for every event of it: not where nothing of it is told.
+            None if is_grouped || verdict == Published::Unknown || (verdict == Published::Down && !as_published) => {
+                Cow::Owned(self.said(origin))
+            }
+            None => Cow::Owned(Said::default()),
+        };
         let (reason, response_code) = match verdict {
             // As it was published then.
-            Published::Down if turned.is_none() && published.verdict == Published::Down => (published.reason, published.response_code),
-            Published::Down | Published::Unknown => match turned {
-                Some(turned) => failure_of(verdict, &turned.ballots),
-                None => failure_of(verdict, &self.ballots(origin)),
-            },
+            Published::Down if as_published => (published.reason, published.response_code),
+            Published::Down | Published::Unknown => failure_of(verdict, &said.ballots),
             Published::Up => (None, None),
         };
         EventOrigin {
@@ -254,9 +262,10 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
             failure_code: failure::code_of(reason).to_owned(),
             response_code,
             changed: turned.is_some(),
+            monitors: monitor_results(&self.pool.electorate, &said.members),
             evidence: turned.map(|turned| {
                 let by_number = |no: PopNo| self.view.registered.iter().find(|pop| pop.no == no);
-                explain(verdict, &self.pool.electorate, &turned.ballots, by_number)
+                explain(verdict, &self.pool.electorate, &turned.said.ballots, by_number).with_monitors(&turned.said.members)
             }),
         }
     }
@@ -265,7 +274,7 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
 /// The verdict that an event is about.
 struct Turned {
     origin: usize,
-    ballots: Vec<Ballot>,
+    said: Said,
     /// The pool with it.
     tipped: bool,
 }
@@ -276,8 +285,11 @@ impl Standing {
     }
 }
 
-fn standing(plan: &Plan, pool: &PoolPlan, seated: &[Option<&PopVotes>], index: usize) -> Standing {
-    let (ballots, all_up) = count(seated, index, plan.checks[index].check.config_gen);
+fn standing(plan: &Plan, pool: &PoolPlan, seated: &[Option<&PopVotes>], probed: &Probed) -> Standing {
+    if !probed.is_judged() {
+        return Standing::default();
+    }
+    let (ballots, all_up) = count(plan, seated, probed);
     let verdict = quorum::decide(Guards::ALL, &pool.electorate, &ballots);
     // As nearly always: no region says Down, and none is silent.
     if all_up {

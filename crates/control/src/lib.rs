@@ -22,6 +22,7 @@ mod members;
 mod ownership;
 mod plan;
 mod presence;
+mod probed;
 mod quorum_watch;
 mod reconcile;
 mod registry;

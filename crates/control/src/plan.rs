@@ -8,11 +8,15 @@ use quorate_core::bucket::Bucket;
 use quorate_core::check::Check;
 use quorate_core::electorate::{CheckRegions, Electorate, electorate, seat_region};
 use quorate_core::ids::CheckId;
+use quorate_core::monitor::MonitorSettings;
+use quorate_core::monitor_group::{Monitoring, Voice};
+use quorate_core::pool::Origin;
 use quorate_core::pop::{Pop, PopNo};
 use quorate_core::region::Region;
 use quorate_store::verdicts::{BucketConfig, PoolConfig};
 
 use crate::manifests::Manifest;
+use crate::probed::Probed;
 use crate::session::wire;
 
 /// Bytes of checks in one manifest, so that it fits in one message with room for the frame. What is
@@ -29,7 +33,8 @@ pub(crate) struct Plan {
     pub(crate) config_seq: u64,
     pub(crate) seats: Seats,
     pub(crate) pools: Vec<PoolPlan>,
-    /// What is probed, sorted by id. Where a vote is kept is an index into this.
+    /// What is probed, sorted by id: of an origin under a monitor group, each member has an entry, with an id of
+    /// its own. Where a vote is kept is an index into this.
     pub(crate) checks: Vec<CheckPlan>,
     /// By the pools whose checks they hold, in order.
     manifests: HashMap<Vec<usize>, Arc<Manifest>>,
@@ -40,8 +45,8 @@ pub(crate) struct PoolPlan {
     pub(crate) config: PoolConfig,
     regions: CheckRegions,
     pub(crate) electorate: Electorate,
-    /// By origin: its place in [`Plan::checks`]; `None` where it is not probed.
-    pub(crate) probed: Vec<Option<usize>>,
+    /// By origin.
+    pub(crate) probed: Vec<Probed>,
 }
 
 #[derive(Debug)]
@@ -51,6 +56,8 @@ pub(crate) struct CheckPlan {
     pub(crate) pool: usize,
     /// Index in the pool's origins.
     pub(crate) origin: usize,
+    /// The member of the pool's monitor group that it is of.
+    voice: Option<Voice>,
 }
 
 impl PoolPlan {
@@ -75,18 +82,18 @@ impl Plan {
             manifests: HashMap::new(),
         };
         for (number, config) in config.pools.into_iter().enumerate() {
-            for (origin, check) in probed(&config) {
+            for (origin, voice, check) in asked(&config) {
                 let kept = old.and_then(|old| old.find(check.id)).map(|index| &old.expect("found in it").checks[index].check);
                 let check = kept.filter(|kept| ***kept == check).map_or_else(|| Arc::new(check), Arc::clone);
-                plan.checks.push(CheckPlan { check, pool: number, origin });
+                plan.checks.push(CheckPlan { check, pool: number, origin, voice });
             }
             let regions = config.pool.settings.check_regions.meaning();
-            let probed = vec![None; config.pool.origins.len()];
+            let probed = vec![Probed::Not; config.pool.origins.len()];
             plan.pools.push(PoolPlan { regions, electorate: Electorate::default(), probed, config });
         }
         plan.checks.sort_by_key(|plan| plan.check.id);
         for (index, check) in plan.checks.iter().enumerate() {
-            plan.pools[check.pool].probed[check.origin] = Some(index);
+            plan.pools[check.pool].probed[check.origin].add(check.voice, index);
         }
         plan.elect(registered);
         plan
@@ -150,6 +157,12 @@ impl Plan {
         self.checks.binary_search_by_key(&id, |plan| plan.check.id).ok()
     }
 
+    /// The places of everything that is probed for the origin of a check.
+    pub(crate) fn places_of(&self, check: CheckId) -> impl Iterator<Item = usize> + '_ {
+        let origins = self.pools.iter().flat_map(|pool| pool.config.pool.origins.iter().zip(&pool.probed));
+        origins.filter(move |(origin, _)| origin.check_id == check).flat_map(|(_, probed)| probed.places())
+    }
+
     /// Whether a connected PoP is asked to probe a check.
     pub(crate) fn asks(&self, pop: PopNo, check: usize) -> bool {
         self.pools[self.checks[check].pool].asks(pop)
@@ -184,23 +197,35 @@ impl Plan {
     }
 }
 
-/// The checks of a pool, with the index of their origin: of an enabled pool with a monitor, the enabled origins.
-fn probed(config: &PoolConfig) -> impl Iterator<Item = (usize, Check)> {
+/// What is asked of the origins of a pool, each with the index of its origin and the member of the group that
+/// asks: in an enabled pool, of the enabled origins.
+fn asked(config: &PoolConfig) -> Vec<(usize, Option<Voice>, Check)> {
     let pool = &config.pool;
-    let monitor = config.monitor.as_ref().filter(|_| pool.settings.enabled);
-    let origins =
-        monitor.into_iter().flat_map(|monitor| pool.origins.iter().enumerate().map(move |(index, origin)| (monitor, index, origin)));
-    origins.filter(|(_, _, origin)| origin.settings.enabled).map(|(monitor, index, origin)| {
-        // Probes are shared within an account, and an account is no secret from itself.
-        let sharing_key = *pool.account_id.as_bytes();
-        (index, Check::new(origin.check_id, origin.config_gen, pool.id, sharing_key, monitor, &origin.settings))
-    })
+    // Probes are shared within an account, and an account is no secret from itself.
+    let sharing_key = *pool.account_id.as_bytes();
+    let check = |id: CheckId, origin: &Origin, monitor: &MonitorSettings| {
+        Check::new(id, origin.config_gen, pool.id, sharing_key, monitor, &origin.settings)
+    };
+    let enabled = |(_, origin): &(usize, &Origin)| pool.settings.enabled && origin.settings.enabled;
+    let origins = pool.origins.iter().enumerate().filter(enabled);
+    match &config.monitoring {
+        Monitoring::Nothing => Vec::new(),
+        Monitoring::Monitor(monitor) => origins.map(|(index, origin)| (index, None, check(origin.check_id, origin, monitor))).collect(),
+        Monitoring::Group(members) => origins
+            .flat_map(|(index, origin)| {
+                let of_member = |voice: Voice, monitor| check(origin.check_id.of_member(voice.monitor), origin, monitor);
+                members.iter().map(move |(voice, monitor)| (index, Some(*voice), of_member(*voice, monitor)))
+            })
+            .collect(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{bucket_config, pool, pop, with_origins};
+    use quorate_core::ids::MonitorId;
+
+    use crate::sample::{bucket_config, grouped, monitoring_only, must_be_healthy, pool, pop, voting, with_origins};
 
     #[test]
     fn only_enabled_origins_of_enabled_pools_with_a_monitor_are_probed() {
@@ -209,11 +234,29 @@ mod tests {
             config.pool.origins[1].settings.enabled = false;
             change(&mut config);
             let plan = Plan::new(bucket_config(4, vec![config]), &[], None);
-            plan.pools[0].probed.iter().map(Option::is_some).collect::<Vec<_>>()
+            plan.pools[0].probed.iter().map(|probed| *probed != Probed::Not).collect::<Vec<_>>()
         };
         assert_eq!(origins_probed(|_| {}), [true, false, true]);
         assert_eq!(origins_probed(|config| config.pool.settings.enabled = false), [false; 3]);
-        assert_eq!(origins_probed(|config| config.monitor = None), [false; 3]);
+        assert_eq!(origins_probed(|config| config.monitoring = Monitoring::Nothing), [false; 3]);
+    }
+
+    #[test]
+    fn under_a_group_each_enabled_member_has_an_entry_of_its_own() {
+        let group = grouped(pool(1, &["WEU"], &with_origins(2)), &[(1, voting), (2, must_be_healthy), (3, monitoring_only)]);
+        let plan = Plan::new(bucket_config(4, vec![group.clone()]), &[], None);
+        assert!(plan.checks.is_sorted_by_key(|entry| entry.check.id));
+        for (origin, probed) in group.pool.origins.iter().zip(&plan.pools[0].probed) {
+            let Probed::Group(members) = probed else { panic!("{probed:?}") };
+            let told: Vec<_> = members.iter().map(|(voice, place)| (voice.monitor, plan.checks[*place].check.id)).collect();
+            let expected = [1, 2, 3].map(|id| MonitorId::from_bytes([id; 16])).map(|id| (id, origin.check_id.of_member(id)));
+            assert_eq!(told, expected);
+            let intervals: Vec<u64> = members.iter().map(|(_, place)| plan.checks[*place].check.interval.as_secs()).collect();
+            assert_eq!(intervals, [11, 12, 13], "each as its own monitor says");
+        }
+        let mut empty = group;
+        empty.monitoring = Monitoring::Group(Vec::new());
+        assert_eq!(Plan::new(bucket_config(5, vec![empty]), &[], None).pools[0].probed, [Probed::Not, Probed::Not]);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use quorate_core::timings::ms;
 use quorate_store::verdicts::{QuorumNotice, VerdictStore};
 use tokio::time::Instant;
 
-use crate::bucket::{Role, Slot, count};
+use crate::bucket::{Role, Slot};
 use crate::error::{bounded, chain};
+use crate::probed::count;
 use crate::reconcile::Rhythm;
 use crate::registry::Registry;
 use crate::shared::Shared;
@@ -76,8 +77,8 @@ impl Slot {
         for pool in &plan.pools {
             let config = &pool.config;
             let seated = self.seated(pool, &live);
-            let lost = pool.probed.iter().copied().flatten().any(|index| {
-                let (ballots, _) = count(&seated, index, plan.checks[index].check.config_gen);
+            let lost = pool.probed.iter().filter(|probed| probed.is_judged()).any(|probed| {
+                let (ballots, _) = count(plan, &seated, probed);
                 quorum::tally(&pool.electorate, &ballots).quorum_lost()
             });
             watched.lost += u32::from(lost);

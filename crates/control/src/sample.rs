@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use quorate_core::bucket::Bucket;
 use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId};
 use quorate_core::monitor::MonitorSettings;
+use quorate_core::monitor_group::{Monitoring, Voice};
 use quorate_core::pool::{CheckRegionsSetting, Origin, OriginSettings, Pool, PoolSettings, PoolState, Weight};
 use quorate_core::pop::{Pop, PopNo};
 use quorate_core::region::Region;
@@ -76,7 +77,7 @@ pub(crate) fn pool(number: u8, regions: &[&str], origins: &[String]) -> PoolConf
         response_code: None,
     };
     PoolConfig {
-        monitor: Some(monitor()),
+        monitoring: Monitoring::Monitor(monitor()),
         state: PoolState::Unknown,
         state_seq: 0,
         quorum_lost_since: None,
@@ -87,6 +88,31 @@ pub(crate) fn pool(number: u8, regions: &[&str], origins: &[String]) -> PoolConf
 
 pub(crate) fn monitor() -> MonitorSettings {
     MonitorSettings { interval: 10, header: BTreeMap::new(), ..MonitorSettings::default() }
+}
+
+/// A member of a group: the number of its monitor, and its part.
+pub(crate) type Member = (u8, fn(MonitorId) -> Voice);
+
+/// The pool under a group instead: members by the number of their monitor, which has an interval of ten seconds
+/// and that number.
+pub(crate) fn grouped(pool: PoolConfig, members: &[Member]) -> PoolConfig {
+    let member = |(number, voice): &Member| {
+        let settings = MonitorSettings { interval: 10 + u16::from(*number), ..monitor() };
+        (voice(MonitorId::from_bytes([*number; 16])), settings)
+    };
+    PoolConfig { monitoring: Monitoring::Group(members.iter().map(member).collect()), ..pool }
+}
+
+pub(crate) fn voting(monitor: MonitorId) -> Voice {
+    Voice { monitor, monitoring_only: false, must_be_healthy: false }
+}
+
+pub(crate) fn must_be_healthy(monitor: MonitorId) -> Voice {
+    Voice { must_be_healthy: true, ..voting(monitor) }
+}
+
+pub(crate) fn monitoring_only(monitor: MonitorId) -> Voice {
+    Voice { monitoring_only: true, ..voting(monitor) }
 }
 
 /// A bucket whose seats are empty.

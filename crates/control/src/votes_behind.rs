@@ -13,8 +13,9 @@ use quorate_core::timings::ms;
 use quorate_store::verdicts::{VerdictStore, VoteRow};
 use tokio::time::Instant;
 
-use crate::bucket::{Role, Slot, told};
+use crate::bucket::{Role, Slot};
 use crate::error::{bounded, chain};
+use crate::probed::{Probed, Said, said};
 use crate::reconcile::Rhythm;
 use crate::registry::Registry;
 use crate::shared::Shared;
@@ -96,7 +97,7 @@ impl Slot {
         let Some(plan) = &self.plan else { return };
         for pool in &plan.pools {
             if pool.electorate.regions().iter().flat_map(RegionSeats::seats).any(|seat| pops.contains(seat)) {
-                pool.probed.iter().copied().flatten().for_each(|index| self.behind[index].changed = true);
+                pool.probed.iter().flat_map(Probed::places).for_each(|index| self.behind[index].changed = true);
             }
         }
     }
@@ -113,23 +114,24 @@ impl Slot {
         };
         let mut written = Vec::new();
         for pool in &plan.pools {
-            let indices: Vec<usize> = pool.probed.iter().copied().flatten().filter(|index| is_wanted(*index)).collect();
-            if indices.is_empty() {
+            let origins: Vec<usize> = (0..pool.probed.len()).filter(|origin| pool.probed[*origin].places().any(is_wanted)).collect();
+            if origins.is_empty() {
                 continue;
             }
             let seated = self.seated(pool, &live);
-            for index in indices {
+            for origin in origins {
                 if rows.len() >= budget {
                     break;
                 }
-                let check = &plan.checks[index].check;
+                let probed = &pool.probed[origin];
+                let Said { ballots, members } = said(plan, &seated, probed, now_ms);
                 rows.push(VoteRow {
                     account_id: pool.config.pool.account_id,
                     bucket: plan.bucket,
-                    check_id: check.id,
-                    votes: PackedVotes { electorate: pool.electorate.clone(), ballots: told(&seated, index, check.config_gen, now_ms) },
+                    check_id: pool.config.pool.origins[origin].check_id,
+                    votes: PackedVotes { electorate: pool.electorate.clone(), ballots, members },
                 });
-                written.push(index);
+                written.extend(probed.places());
             }
         }
         for index in written {
@@ -139,8 +141,8 @@ impl Slot {
     }
 
     fn not_written(&mut self, row: &VoteRow) {
-        if let Some(index) = self.plan.as_ref().and_then(|plan| plan.find(row.check_id)) {
-            self.behind[index].changed = true;
+        for place in self.plan.iter().flat_map(|plan| plan.places_of(row.check_id)) {
+            self.behind[place].changed = true;
         }
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, MonitorResult};
 use crate::ids::PoolId;
 
 /// The recorded change, without the id and time that the store gives it.
@@ -38,6 +38,9 @@ pub struct EventOrigin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_code: Option<u16>,
     pub changed: bool,
+    /// Under a monitor group: its enabled members, by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub monitors: Vec<MonitorResult>,
     /// The evidence at that instant; on the changed origin only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,

@@ -12,9 +12,11 @@ use crate::pop::{Pop, PopNo};
 use crate::quorum::{self, Ballots, RegionTally};
 use crate::vote::{Published, Verdict, VoteState};
 
+mod monitors;
 mod packed;
 mod summary;
 
+pub use monitors::{MemberBallots, MonitorResult, MonitorVote, monitor_results};
 pub use packed::{Damaged, PackedVotes};
 
 /// Region of the one list of all PoPs, which `check_regions: null` means.
@@ -95,6 +97,9 @@ pub struct VoteEvidence {
     /// `pending` while the state has arrived and its detail has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What the members of the pool's monitor group said, by id; absent without a group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub monitors: Vec<MonitorVote>,
 }
 
 /// Explains a published verdict from the votes as they stand.
@@ -237,43 +242,56 @@ fn vote_evidence(no: PopNo, ballot: Ballot, pop: Option<&Pop>) -> VoteEvidence {
         Some(pop) => (pop.place(), pop.code.to_string()),
         None => (format!("unregistered PoP #{}", no.0), format!("#{}", no.0)),
     };
-    let Ballot::Cast { state, detail, age_ms } = ballot else {
-        return VoteEvidence {
-            pop: place,
-            pop_code: code,
-            vote: "missing".to_owned(),
-            failure_reason: None,
-            failure_code: None,
-            response_code: None,
-            rtt: None,
-            age_ms: None,
-            detail: None,
-        };
-    };
-    let vote = match state {
-        VoteState::Up => "up",
-        VoteState::Down => "down",
-        VoteState::Unknown | VoteState::ConfigError => "abstained",
-    };
-    // A config error is its own reason. A passing vote with its detail says so in words.
-    let reason = detail.and_then(|detail| detail.reason).or((state == VoteState::ConfigError).then_some(FailureReason::MonitorConfigError));
-    let told = reason.is_some() || (state == VoteState::Up && detail.is_some());
-    let pending = detail.is_none() && matches!(state, VoteState::Up | VoteState::Down);
+    let told = told(ballot);
     VoteEvidence {
         pop: place,
         pop_code: code,
-        vote: vote.to_owned(),
-        failure_reason: told.then(|| failure::text_of(reason).to_owned()),
-        failure_code: told.then(|| failure::code_of(reason).to_owned()),
+        vote: told.vote.to_owned(),
+        failure_reason: told.failure_reason.map(str::to_owned),
+        failure_code: told.failure_code.map(str::to_owned),
+        response_code: told.response_code,
+        rtt: told.rtt,
+        age_ms: told.age_ms,
+        detail: told.pending.then(|| PENDING.to_owned()),
+        monitors: Vec::new(),
+    }
+}
+
+/// A ballot as evidence says it.
+#[derive(Debug, Default)]
+struct Told {
+    vote: &'static str,
+    /// Says in words that there was none; `None`: nobody says.
+    failure_reason: Option<&'static str>,
+    failure_code: Option<&'static str>,
+    response_code: Option<u16>,
+    rtt: Option<String>,
+    age_ms: Option<u32>,
+    pending: bool,
+}
+
+fn told(ballot: Ballot) -> Told {
+    let Ballot::Cast { state, detail, age_ms } = ballot else { return Told { vote: "missing", ..Told::default() } };
+    // A config error is its own reason. A passing vote with its detail says so in words.
+    let reason = detail.and_then(|detail| detail.reason).or((state == VoteState::ConfigError).then_some(FailureReason::MonitorConfigError));
+    let told = reason.is_some() || (state == VoteState::Up && detail.is_some());
+    Told {
+        vote: match state {
+            VoteState::Up => "up",
+            VoteState::Down => "down",
+            VoteState::Unknown | VoteState::ConfigError => "abstained",
+        },
+        failure_reason: told.then(|| failure::text_of(reason)),
+        failure_code: told.then(|| failure::code_of(reason)),
         response_code: detail.and_then(|detail| detail.response_code),
         rtt: detail.and_then(|detail| detail.rtt_us).map(rtt_text),
         age_ms: Some(age_ms),
-        detail: pending.then(|| PENDING.to_owned()),
+        pending: detail.is_none() && matches!(state, VoteState::Up | VoteState::Down),
     }
 }
 
 /// The value that occurs most often; of several, the lowest.
-fn most_frequent<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
+pub(crate) fn most_frequent<T: Ord + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
     let mut counts = std::collections::BTreeMap::new();
     for value in values {
         *counts.entry(value).or_insert(0_u32) += 1;

@@ -121,6 +121,8 @@ id!(/// Identifies a zone, a domain of an account.
     ZoneId);
 id!(/// Identifies a monitor.
     MonitorId);
+id!(/// Identifies a monitor group.
+    MonitorGroupId);
 id!(/// Identifies a pool.
     PoolId);
 id!(/// Identifies a load balancer.
@@ -131,6 +133,17 @@ id!(/// Identifies an API token; the secret is another thing.
     TokenId);
 id!(/// Identifies a replica of the control plane: one process from start to end.
     ReplicaId);
+
+impl CheckId {
+    /// The probe of one member of a monitor group for this check: an id of its own, the same wherever it
+    /// is made. Both ids are random, so their exclusive or is as good as a third one.
+    #[must_use]
+    pub fn of_member(self, monitor: MonitorId) -> Self {
+        let mut bytes = self.0;
+        bytes.iter_mut().zip(monitor.0).for_each(|(byte, other)| *byte ^= other);
+        Self(bytes)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ pub mod health;
 pub mod ids;
 pub mod load_balancer;
 pub mod monitor;
+pub mod monitor_group;
 pub mod pool;
 pub mod pop;
 pub mod quorum;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::electorate::CheckRegions;
-use crate::ids::{AccountId, CheckId, MonitorId, PoolId};
+use crate::ids::{AccountId, CheckId, MonitorGroupId, MonitorId, PoolId};
 use crate::region::Region;
 use crate::vote::Published;
 
@@ -104,8 +104,8 @@ pub struct PoolSettings {
     /// Fewer healthy origins than this: the pool is critical. 0: never by health.
     pub minimum_origins: u32,
     pub monitor: Option<MonitorId>,
-    /// Stored and returned, not executed.
-    pub monitor_group: Option<String>,
+    /// Instead of a monitor: the monitors of this group decide together.
+    pub monitor_group: Option<MonitorGroupId>,
     pub check_regions: CheckRegionsSetting,
     /// In the order given.
     pub origins: Vec<OriginSettings>,

@@ -4,6 +4,7 @@ use std::fmt;
 
 mod load_balancer;
 mod monitor;
+mod monitor_group;
 mod pool;
 
 pub use load_balancer::{PlaceKind, is_pop};

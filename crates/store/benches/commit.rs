@@ -212,6 +212,7 @@ fn body(config: &PoolConfig, changed: usize, up: bool, reason: Option<FailureRea
         failure_code: failure::code_of(reason).to_owned(),
         response_code: None,
         changed: index == changed,
+        monitors: Vec::new(),
         evidence: (index == changed).then(|| evidence(up, reason)),
     });
     EventBody {

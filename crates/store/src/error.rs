@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use quorate_core::ids::MonitorId;
+
 /// Something that names the object about to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {
@@ -36,6 +38,9 @@ pub enum Error {
     /// The header is secret, and this process has no key to seal it with.
     #[error("header {name:?} is secret and there is no header key to seal it with")]
     NoHeaderKey { name: String },
+    /// Members of a monitor group, by index, name monitors that the account does not have.
+    #[error("monitors do not exist: {}", .missing.iter().map(|(_, id)| id.to_string()).collect::<Vec<_>>().join(", "))]
+    MissingMembers { missing: Vec<(usize, MonitorId)> },
     /// A row that cannot be.
     #[error("row {row} of {table} is not valid: {problem}")]
     Corrupt { table: &'static str, row: String, problem: String },

@@ -1,8 +1,7 @@
 //! Monitors of an account.
 
 use jiff_sqlx::ToSqlx;
-use quorate_core::bucket::Bucket;
-use quorate_core::ids::{AccountId, MonitorId};
+use quorate_core::ids::{AccountId, MonitorId, PoolId};
 use quorate_core::monitor::{Monitor, MonitorSettings};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -12,7 +11,7 @@ use crate::db::Tenant;
 use crate::error::{Error, Referrer};
 use crate::header_secrets::{HeaderSecrets, Owner};
 use crate::row::{self, Place, hex};
-use crate::{accounts, buckets};
+use crate::{accounts, generations};
 
 pub(crate) struct Row {
     pub(crate) account_id: Vec<u8>,
@@ -213,66 +212,41 @@ pub async fn replace(db: &mut Tenant, account: AccountId, id: MonitorId, setting
     let secrets = db.header_secrets().clone();
     audit::updated(db.conn(), &Told { monitor: &current, secrets: &secrets }, &Told { monitor: &monitor, secrets: &secrets }).await?;
     if probes_differently {
-        renew_generations(db.conn(), account, id).await?;
+        let pools = probed_pools(db.conn(), account, id).await?;
+        generations::renew(db.conn(), account, &pools).await?;
     }
     Ok(Some(monitor))
 }
 
-/// All votes on the checks of a monitor start as missing.
-async fn renew_generations(conn: &mut PgConnection, account: AccountId, id: MonitorId) -> Result<(), Error> {
-    let touched = sqlx::query_scalar!(
-        "select distinct bucket from pool where account_id = $1 and monitor_id = $2 order by bucket",
-        account.as_bytes(),
-        id.as_bytes()
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    if touched.is_empty() {
-        return Ok(());
-    }
-    let place = Place { table: "pool", key: id.as_bytes() };
-    let touched: Vec<Bucket> = touched.into_iter().map(|number| place.bucket(number)).collect::<Result<_, Error>>()?;
-    buckets::bump_config(conn, &touched).await?;
-    sqlx::query!(
+/// The pools that a monitor probes for, by themselves or through an enabled member of their group.
+async fn probed_pools(conn: &mut PgConnection, account: AccountId, id: MonitorId) -> Result<Vec<PoolId>, Error> {
+    let pools = sqlx::query_scalar!(
         r#"
-        with renewed as (
-            update origin as o
-            set config_gen = o.config_gen + 1
-            from pool as p
-            where p.account_id = $1 and p.monitor_id = $2 and o.account_id = p.account_id and o.pool_id = p.pool_id
-            returning p.bucket, o.account_id, o.check_id, o.config_gen
-        )
-        update check_state as s
-        set config_gen = r.config_gen
-        from renewed as r
-        where s.bucket = r.bucket and s.account_id = r.account_id and s.check_id = r.check_id
+        select p.pool_id
+        from pool as p
+        where p.account_id = $1
+            and (
+                p.monitor_id = $2
+                or exists (
+                    select from monitor_group_member as m
+                    where m.account_id = p.account_id and m.monitor_group_id = p.monitor_group_id and m.monitor_id = $2 and m.enabled
+                )
+            )
         "#,
         account.as_bytes(),
         id.as_bytes()
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    pools.iter().map(|id| Place { table: "pool", key: id }.id("pool_id", id)).collect()
 }
 
-/// `Error::Referenced` while pools use it. `Ok(false)`: no such monitor.
+/// `Error::Referenced` while pools or monitor groups use it. `Ok(false)`: no such monitor.
 pub async fn delete(db: &mut Tenant, account: AccountId, id: MonitorId) -> Result<bool, Error> {
     let Some(monitor) = find_for_update(db, account, id).await? else { return Ok(false) };
-    let users = sqlx::query!(
-        "select pool_id, name from pool where account_id = $1 and monitor_id = $2 order by created_on, pool_id",
-        account.as_bytes(),
-        id.as_bytes()
-    )
-    .fetch_all(db.conn())
-    .await?;
-    if !users.is_empty() {
-        let referrers = users.into_iter().map(|row| Referrer {
-            resource_type: "pool",
-            name: row.name,
-            id: hex(&row.pool_id),
-            place: "monitor".to_owned(),
-        });
-        return Err(Error::Referenced { referrers: referrers.collect() });
+    let referrers = referrers(db, account, id).await?;
+    if !referrers.is_empty() {
+        return Err(Error::Referenced { referrers });
     }
     sqlx::query!("delete from monitor where account_id = $1 and monitor_id = $2", account.as_bytes(), id.as_bytes())
         .execute(db.conn())
@@ -280,4 +254,38 @@ pub async fn delete(db: &mut Tenant, account: AccountId, id: MonitorId) -> Resul
     let secrets = db.header_secrets().clone();
     audit::deleted(db.conn(), &Told { monitor: &monitor, secrets: &secrets }).await?;
     Ok(true)
+}
+
+/// The pools and the monitor groups that use a monitor, each kind in creation order. A group has no name:
+/// its description stands for it.
+pub async fn referrers(db: &mut Tenant, account: AccountId, id: MonitorId) -> Result<Vec<Referrer>, Error> {
+    let pools = sqlx::query!(
+        "select pool_id, name from pool where account_id = $1 and monitor_id = $2 order by created_on, pool_id",
+        account.as_bytes(),
+        id.as_bytes()
+    )
+    .fetch_all(db.conn())
+    .await?;
+    let pools =
+        pools.into_iter().map(|row| Referrer { resource_type: "pool", name: row.name, id: hex(&row.pool_id), place: "monitor".to_owned() });
+    let groups = sqlx::query!(
+        r#"
+        select g.monitor_group_id, g.description
+        from monitor_group_member as m
+        join monitor_group as g on g.account_id = m.account_id and g.monitor_group_id = m.monitor_group_id
+        where m.account_id = $1 and m.monitor_id = $2
+        order by g.created_on, g.monitor_group_id
+        "#,
+        account.as_bytes(),
+        id.as_bytes()
+    )
+    .fetch_all(db.conn())
+    .await?;
+    let groups = groups.into_iter().map(|row| Referrer {
+        resource_type: "monitor_group",
+        name: row.description,
+        id: hex(&row.monitor_group_id),
+        place: "members".to_owned(),
+    });
+    Ok(pools.chain(groups).collect())
 }

@@ -5,6 +5,7 @@ mod rows;
 use jiff::Timestamp;
 use quorate_core::bucket::Bucket;
 use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId};
+use quorate_core::monitor_group::Voice;
 use quorate_core::pool::{Origin, OriginHealth, OriginSettings, Pool, PoolSettings, pool_state};
 use quorate_core::vote::Published;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use crate::audit::{self, Audited};
 use crate::db::Tenant;
 use crate::error::{Error, Referrer};
 use crate::row::{fields, hex};
-use crate::{accounts, buckets};
+use crate::{accounts, buckets, monitor_groups};
 
 pub(crate) use rows::{PoolRow, pool_row};
 
@@ -67,13 +68,13 @@ pub async fn missing(db: &mut Tenant, account: AccountId, ids: &[PoolId]) -> Res
 
 /// Inserts the pool, its origins, their check states and the pool's state, and bumps the bucket's `config_seq`.
 /// `Error::QuotaExceeded` for pools and for origins, `Error::NotUnique { field: "name" }`,
-/// `Error::MissingReference` for the monitor.
+/// `Error::MissingReference` for the monitor or the monitor group.
 pub async fn create(db: &mut Tenant, account: AccountId, settings: &PoolSettings) -> Result<Pool, Error> {
     let limits = accounts::lock(db.conn(), account).await?;
     let (usage, now) = accounts::usage_now(db.conn(), account).await?;
     accounts::within_quota("pools", limits.pools, usage.pools, 1)?;
     accounts::within_quota("origins", limits.origins, usage.origins, settings.origins.len())?;
-    monitor_exists(db, account, settings.monitor).await?;
+    let judged = is_judged(db, account, settings).await?;
     let pool = Pool {
         id: PoolId::random(&mut rand::rng()),
         account_id: account,
@@ -91,7 +92,7 @@ pub async fn create(db: &mut Tenant, account: AccountId, settings: &PoolSettings
         .iter()
         .map(|origin| OriginHealth { enabled: origin.enabled, verdict: Published::Unknown, down_in_a_region: false })
         .collect();
-    let state = pool_state(settings.enabled, settings.monitor.is_some(), settings.minimum_origins, &health);
+    let state = pool_state(settings.enabled, judged, settings.minimum_origins, &health);
     rows::insert_pool_state(db.conn(), &pool, state).await?;
     rows::write_check_states(db.conn(), &pool).await?;
     audit::created(db.conn(), &pool).await?;
@@ -100,7 +101,7 @@ pub async fn create(db: &mut Tenant, account: AccountId, settings: &PoolSettings
 
 /// Replaces the settings. Origins are matched by name: a kept one keeps its check and verdict, and gets a new
 /// `config_gen` where address, port, network or Host changed, or where it or the pool was enabled or got
-/// another monitor; a removed one loses its check; a new one is a new check. Bumps the bucket's `config_seq`.
+/// another monitor or group; a removed one loses its check; a new one is a new check. Bumps the bucket's `config_seq`.
 /// Equal settings change nothing, `modified_on` included. Errors as [`create`]. `Ok(None)`: no such pool.
 pub async fn replace(db: &mut Tenant, account: AccountId, id: PoolId, settings: &PoolSettings) -> Result<Option<Pool>, Error> {
     let limits = accounts::lock(db.conn(), account).await?;
@@ -111,7 +112,7 @@ pub async fn replace(db: &mut Tenant, account: AccountId, id: PoolId, settings: 
     let (usage, now) = accounts::usage_now(db.conn(), account).await?;
     let more = settings.origins.len().saturating_sub(current.origins.len());
     accounts::within_quota("origins", limits.origins, usage.origins, more)?;
-    monitor_exists(db, account, settings.monitor).await?;
+    is_judged(db, account, settings).await?;
 
     let removed: Vec<CheckId> = current
         .origins
@@ -203,8 +204,8 @@ fn kept_or_new(current: &Pool, pool: &PoolSettings, settings: &OriginSettings, n
         || old.host != settings.host
         || old.virtual_network_id != settings.virtual_network_id;
     let probed_again = (settings.enabled && !old.enabled) || (pool.enabled && !current.settings.enabled);
-    let by_another_monitor = pool.monitor != current.settings.monitor;
-    let renewed = probes_differently || probed_again || by_another_monitor;
+    let by_others = pool.monitor != current.settings.monitor || pool.monitor_group != current.settings.monitor_group;
+    let renewed = probes_differently || probed_again || by_others;
     Origin {
         check_id: held.check_id,
         config_gen: held.config_gen + u64::from(renewed),
@@ -213,11 +214,21 @@ fn kept_or_new(current: &Pool, pool: &PoolSettings, settings: &OriginSettings, n
     }
 }
 
-async fn monitor_exists(db: &mut Tenant, account: AccountId, monitor: Option<MonitorId>) -> Result<(), Error> {
-    let Some(id) = monitor else { return Ok(()) };
-    let found =
-        sqlx::query_scalar!("select monitor_id from monitor where account_id = $1 and monitor_id = $2", account.as_bytes(), id.as_bytes())
-            .fetch_optional(db.conn())
-            .await?;
-    found.map(|_| ()).ok_or_else(|| Error::MissingReference { resource: "monitor", id: id.to_string() })
+/// Whether the pool's origins are judged by anybody. `Error::MissingReference` for a monitor or a group that
+/// the account does not have.
+async fn is_judged(db: &mut Tenant, account: AccountId, settings: &PoolSettings) -> Result<bool, Error> {
+    let missing = |resource, id: String| Error::MissingReference { resource, id };
+    if let Some(id) = settings.monitor {
+        let found = sqlx::query_scalar!(
+            "select monitor_id from monitor where account_id = $1 and monitor_id = $2",
+            account.as_bytes(),
+            id.as_bytes()
+        )
+        .fetch_optional(db.conn())
+        .await?;
+        return found.map(|_| true).ok_or_else(|| missing("monitor", id.to_string()));
+    }
+    let Some(id) = settings.monitor_group else { return Ok(false) };
+    let group = monitor_groups::find(db, account, id).await?.ok_or_else(|| missing("monitor_group", id.to_string()))?;
+    Ok(group.settings().voices().into_iter().any(Voice::votes))
 }

@@ -1,18 +1,20 @@
-//! Who names whom inside an account: pools their monitor, load balancers their pools.
+//! Who names whom inside an account: pools their monitor or monitor group, groups their monitors, load balancers
+//! their pools.
 
-use quorate_core::ids::{AccountId, MonitorId, PoolId};
+use quorate_core::ids::{AccountId, MonitorGroupId, MonitorId, PoolId};
 use sqlx::PgConnection;
 
 use crate::db::Tenant;
 use crate::error::Error;
 use crate::row::{Place, hex};
 
-/// What can be named, and found by a search.
+/// What can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     LoadBalancer,
     Pool,
     Monitor,
+    MonitorGroup,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
             Self::LoadBalancer => "load_balancer",
             Self::Pool => "pool",
             Self::Monitor => "monitor",
+            Self::MonitorGroup => "monitor_group",
         }
     }
 }
@@ -30,7 +33,7 @@ impl std::str::FromStr for Kind {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let all = [Self::LoadBalancer, Self::Pool, Self::Monitor];
+        let all = [Self::LoadBalancer, Self::Pool, Self::Monitor, Self::MonitorGroup];
         all.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("{name:?} is no kind of resource"))
     }
 }
@@ -40,7 +43,7 @@ pub struct Resource {
     pub kind: Kind,
     /// 32 lower-case hexadecimal characters.
     pub id: String,
-    /// A monitor has its description for a name, which may be empty.
+    /// A monitor and a group have their description for a name, which may be empty.
     pub name: String,
 }
 
@@ -51,19 +54,26 @@ pub struct Link {
     pub to: Resource,
 }
 
-/// The pools that use the monitor, in creation order.
+/// The monitor groups and the pools that use the monitor, in creation order.
 pub async fn of_monitor(db: &mut Tenant, account: AccountId, id: MonitorId) -> Result<Vec<Link>, Error> {
     select(db.conn(), account, Some(id.as_bytes())).await
 }
 
-/// The load balancers that name the pool, wherever they do, in creation order; then its monitor.
+/// The monitors of the group; then the pools that use it, in creation order.
+pub async fn of_monitor_group(db: &mut Tenant, account: AccountId, id: MonitorGroupId) -> Result<Vec<Link>, Error> {
+    select(db.conn(), account, Some(id.as_bytes())).await
+}
+
+/// The load balancers that name the pool, wherever they do, in creation order; then its monitor or group.
 pub async fn of_pool(db: &mut Tenant, account: AccountId, id: PoolId) -> Result<Vec<Link>, Error> {
     select(db.conn(), account, Some(id.as_bytes())).await
 }
 
-/// All of the account.
+/// All of the account between what a [`search`] finds, which monitor groups are not among.
 pub async fn all(db: &mut Tenant, account: AccountId) -> Result<Vec<Link>, Error> {
-    select(db.conn(), account, None).await
+    let links = select(db.conn(), account, None).await?;
+    let is_found = |resource: &Resource| resource.kind != Kind::MonitorGroup;
+    Ok(links.into_iter().filter(|link| is_found(&link.from) && is_found(&link.to)).collect())
 }
 
 async fn select(conn: &mut PgConnection, account: AccountId, of: Option<&[u8; 16]>) -> Result<Vec<Link>, Error> {
@@ -82,6 +92,17 @@ async fn select(conn: &mut PgConnection, account: AccountId, of: Option<&[u8; 16
             from pool as p
             join monitor as m on m.account_id = p.account_id and m.monitor_id = p.monitor_id
             where p.account_id = $1
+            union all
+            select 'pool', p.pool_id, p.name, p.created_on, 'monitor_group', g.monitor_group_id, g.description, g.created_on
+            from pool as p
+            join monitor_group as g on g.account_id = p.account_id and g.monitor_group_id = p.monitor_group_id
+            where p.account_id = $1
+            union all
+            select 'monitor_group', g.monitor_group_id, g.description, g.created_on, 'monitor', m.monitor_id, m.description, m.created_on
+            from monitor_group_member as r
+            join monitor_group as g on g.account_id = r.account_id and g.monitor_group_id = r.monitor_group_id
+            join monitor as m on m.account_id = r.account_id and m.monitor_id = r.monitor_id
+            where r.account_id = $1
         ) as link
         where $2::bytea is null or link.from_id = $2 or link.to_id = $2
         order by link.from_kind, link.created_on, link.from_id, link.to_created_on, link.to_id

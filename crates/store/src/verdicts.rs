@@ -16,7 +16,7 @@ use quorate_core::event::EventBody;
 use quorate_core::evidence::PackedVotes;
 use quorate_core::failure::FailureReason;
 use quorate_core::ids::{AccountId, CheckId, PoolId, ReplicaId};
-use quorate_core::monitor::MonitorSettings;
+use quorate_core::monitor_group::Monitoring;
 use quorate_core::pool::{Pool, PoolState};
 use quorate_core::pop::{Pop, PopNo};
 use quorate_core::quorum::Fence;
@@ -78,7 +78,7 @@ pub struct UnreadablePool {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolConfig {
     pub pool: Pool,
-    pub monitor: Option<MonitorSettings>,
+    pub monitoring: Monitoring,
     pub state: PoolState,
     /// Counts the pool's published states.
     pub state_seq: u64,

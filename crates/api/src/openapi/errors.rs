@@ -12,7 +12,7 @@ const FAILURES: [(&str, &str, &str); 11] = [
     ("401", "Unauthorized", "The token is not known (1000)."),
     ("403", "Forbidden", "Unknown credentials (9103, 9109), no permission (10000), out of reach (9109), or over quota (1004)."),
     ("404", "NotFound", "No such object (1001), or no such route or identifier (7003)."),
-    ("412", "PreconditionFailed", "Other objects refer to this one, or it refers to one that is missing (1005)."),
+    ("412", "PreconditionFailed", "Other objects refer to this one (1005), or it refers to one that is missing (1001)."),
     ("413", "PayloadTooLarge", "The body is over 1 MiB (10413)."),
     ("415", "UnsupportedMediaType", "The body is not JSON, or is encoded (10415)."),
     ("429", "TooManyRequests", "Too many requests in the last five minutes (971); `retry-after` says when to come again."),

@@ -1,6 +1,6 @@
 //! `…/pools/{pool_id}/quorum`: the verdict, explained. Ours; the vendor has no such view.
 
-use quorate_core::evidence::{self, Evidence};
+use quorate_core::evidence::{self, Evidence, MonitorResult};
 use quorate_core::ids::PoolId;
 use quorate_core::pool::{Origin, Pool, PoolState};
 use quorate_core::pop::Pop;
@@ -56,6 +56,9 @@ pub(crate) struct OriginQuorum {
     verdict_seq: Option<u64>,
     /// When the votes were written down.
     as_of: Option<Time>,
+    /// Under a monitor group: its enabled members over all PoPs, by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    monitors: Vec<MonitorResult>,
     /// Null before the first votes.
     evidence: Option<Evidence>,
 }
@@ -87,8 +90,9 @@ fn origin_view(origin: &Origin, check: Option<&CheckHealth>, pops: &[Pop]) -> Or
     let explained = check.and_then(|check| {
         let votes = check.votes.as_ref()?;
         let explained = evidence::explain(verdict, &votes.electorate, &votes.ballots, |no| pops.iter().find(|pop| pop.no == no));
-        Some(explained.remembering(check.reason))
+        Some(explained.remembering(check.reason).with_monitors(&votes.members))
     });
+    let votes = check.and_then(|check| check.votes.as_ref());
     OriginQuorum {
         name: origin.settings.name.clone(),
         address: origin.settings.address.clone(),
@@ -98,6 +102,7 @@ fn origin_view(origin: &Origin, check: Option<&CheckHealth>, pops: &[Pop]) -> Or
         since: check.map(|check| Time(check.since)),
         verdict_seq: check.map(|check| check.verdict_seq),
         as_of: check.and_then(|check| check.as_of).map(Time),
+        monitors: votes.map_or_else(Vec::new, |votes| evidence::monitor_results(&votes.electorate, &votes.members)),
         evidence: explained,
     }
 }

@@ -1,6 +1,6 @@
 //! A pool as answers give it and as bodies ask for it.
 
-use quorate_core::ids::{MonitorId, PoolId};
+use quorate_core::ids::{MonitorGroupId, MonitorId, PoolId};
 use quorate_core::pool::{
     ALL_REGIONS, CheckRegionsSetting, LATITUDE, LONGITUDE, NOTIFICATION_EMAIL_CHARS_MAX, Origin, OriginSettings, Pool, PoolSettings, Weight,
 };
@@ -35,9 +35,9 @@ pub(crate) struct PoolBody {
     minimum_origins: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     monitor: Option<MonitorId>,
-    /// Stored, not executed.
+    /// Instead of `monitor`: the monitors of this group decide together.
     #[serde(skip_serializing_if = "Option::is_none")]
-    monitor_group: Option<String>,
+    monitor_group: Option<MonitorGroupId>,
     /// Region codes, or `ALL_REGIONS`; null: all PoPs, in one list.
     check_regions: CheckRegionsSetting,
     /// In the order given.
@@ -232,7 +232,7 @@ fn reader(stored: Option<&PoolSettings>) -> impl FnOnce(&mut Fields<'_>) -> Pool
             minimum_origins: fields.read("minimum_origins", stored.map_or(1, |stored| stored.minimum_origins), integer(0..=MINIMUM_MAX)),
             monitor: fields.optional("monitor", Some(stored.and_then(|stored| stored.monitor)), unless_empty(id)).flatten(),
             monitor_group: fields
-                .optional("monitor_group", Some(stored.and_then(|stored| stored.monitor_group.clone())), unless_empty(group))
+                .optional("monitor_group", Some(stored.and_then(|stored| stored.monitor_group)), unless_empty(id))
                 .flatten(),
             check_regions: CheckRegionsSetting(fields.optional(
                 "check_regions",
@@ -286,11 +286,6 @@ pub(super) fn told() -> Told {
 
 /// More origins than any plan allows.
 const MINIMUM_MAX: u32 = 1_000_000;
-
-/// The identifier of a monitor group, kept as a text.
-fn group(label: &str, value: &Value) -> Result<String, Bad> {
-    id::<MonitorId>(label, value).map(|id| id.to_string())
-}
 
 #[cfg(test)]
 mod tests {

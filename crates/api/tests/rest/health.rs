@@ -60,6 +60,7 @@ impl Owner {
             failure_code: quorate_core::failure::code_of(reason.filter(|_| index == 0)).to_owned(),
             response_code: None,
             changed: index == 0,
+            monitors: Vec::new(),
             evidence: evidence.clone().filter(|_| index == 0),
         });
         let body = EventBody {
@@ -96,7 +97,7 @@ impl Owner {
     async fn votes(&self, id: &str, origin: usize, region: Region, pops: &[Pop], ballots: &[Ballot]) -> PackedVotes {
         let (bucket, config) = self.pool(id).await;
         let electorate = Electorate::new(vec![RegionSeats::new(Some(region), pops.iter().map(|pop| pop.no).collect())]);
-        let votes = PackedVotes { electorate, ballots: ballots.to_vec() };
+        let votes = PackedVotes { electorate, ballots: ballots.to_vec(), members: Vec::new() };
         let row = VoteRow { account_id: config.pool.account_id, bucket, check_id: config.checks[origin].check_id, votes: votes.clone() };
         self.store.save_votes(&[row]).await.expect("writes");
         votes

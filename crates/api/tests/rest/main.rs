@@ -5,6 +5,7 @@ mod auth;
 mod bodies;
 mod health;
 mod load_balancers;
+mod monitor_groups;
 mod monitors;
 mod openapi;
 mod pools;

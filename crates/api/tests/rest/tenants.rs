@@ -12,6 +12,7 @@ struct Objects {
     monitor: String,
     pool: String,
     balancer: String,
+    group: String,
 }
 
 /// A body of mine that names something of another's.
@@ -21,7 +22,7 @@ impl Objects {
     /// Identifiers that nobody has.
     fn absent() -> Self {
         let id = |digit: &str| digit.repeat(32);
-        Self { account: id("1"), zone: id("2"), monitor: id("3"), pool: id("4"), balancer: id("5") }
+        Self { account: id("1"), zone: id("2"), monitor: id("3"), pool: id("4"), balancer: id("5"), group: id("6") }
     }
 
     async fn make(world: &World, tenant: &Tenant) -> Self {
@@ -29,7 +30,10 @@ impl Objects {
         let pool = id_of(&world.make(tenant, &tenant.lb("pools"), pool_body("eu", json!({"monitor": monitor}))).await);
         let body = json!({"name": format!("www.{}", tenant.zone_name), "default_pools": [pool], "fallback_pool": pool});
         let balancer = id_of(&world.make(tenant, &tenant.in_zone("load_balancers"), body).await);
-        Self { account: tenant.account.to_string(), zone: tenant.zone.to_string(), monitor, pool, balancer }
+        let member = json!({"monitor_id": monitor, "enabled": true, "monitoring_only": false, "must_be_healthy": false});
+        let body = json!({"description": "", "members": [member]});
+        let group = id_of(&world.make(tenant, &tenant.lb("monitor_groups"), body).await);
+        Self { account: tenant.account.to_string(), zone: tenant.zone.to_string(), monitor, pool, balancer, group }
     }
 
     fn fill(&self, template: &str) -> String {
@@ -39,6 +43,7 @@ impl Objects {
             .replace("{monitor_id}", &self.monitor)
             .replace("{pool_id}", &self.pool)
             .replace("{load_balancer_id}", &self.balancer)
+            .replace("{monitor_group_id}", &self.group)
     }
 }
 
@@ -67,6 +72,13 @@ fn routes() -> Vec<(&'static str, String, Option<Value>)> {
         add("PATCH", "/pools", Some(json!({"notification_email": ""})));
     }
     let mut add = |method, path: &str, body| routes.push((method, path.to_owned(), body));
+    add("GET", "/accounts/{account_id}/load_balancers/monitor_groups", None);
+    add("POST", "/accounts/{account_id}/load_balancers/monitor_groups", Some(json!({})));
+    add("GET", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}", None);
+    add("PUT", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}", Some(json!({})));
+    add("PATCH", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}", Some(json!({"description": "taken"})));
+    add("DELETE", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}", None);
+    add("GET", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}/references", None);
     add("GET", "/accounts/{account_id}/load_balancers/usage", None);
     add("GET", "/accounts/{account_id}/load_balancers/search", None);
     add("GET", "/accounts/{account_id}/load_balancers/regions", None);
@@ -95,7 +107,7 @@ async fn what_is_foreign_answers_like_what_is_absent_on_every_route() {
     let mut compared = 0;
     for (method, template, body) in routes() {
         // Each place of the path in turn is foreign, then absent; the others are mine.
-        for place in ["{account_id}", "{zone_id}", "{monitor_id}", "{pool_id}", "{load_balancer_id}"] {
+        for place in ["{account_id}", "{zone_id}", "{monitor_id}", "{pool_id}", "{load_balancer_id}", "{monitor_group_id}"] {
             if !template.contains(place) {
                 continue;
             }
@@ -111,6 +123,7 @@ async fn what_is_foreign_answers_like_what_is_absent_on_every_route() {
                 "{zone_id}" => (404, 1001, "zone not found"),
                 "{monitor_id}" => (404, 1001, "monitor not found"),
                 "{pool_id}" => (404, 1001, "pool not found"),
+                "{monitor_group_id}" => (404, 1001, "monitor group not found"),
                 _ => (404, 1001, "load balancer not found"),
             };
             let (status, code, message) = expected;
@@ -118,7 +131,7 @@ async fn what_is_foreign_answers_like_what_is_absent_on_every_route() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 68, "every place of every route");
+    assert_eq!(compared, 80, "every place of every route");
     assert_eq!(snapshot(&world, &theirs, &their).await, before, "nothing of theirs changed");
     world.end().await;
 }
@@ -128,8 +141,9 @@ async fn a_body_that_names_what_is_foreign_is_refused_like_one_that_names_nothin
     let world = World::start().await;
     let (mine, theirs) = (world.tenant("mine.example").await, world.tenant("theirs.example").await);
     let (my, their, absent) = (Objects::make(&world, &mine).await, Objects::make(&world, &theirs).await, Objects::absent());
-    let bodies: [(&str, Body); 4] = [
+    let bodies: [(&str, Body); 5] = [
         ("pools", |_, other| pool_body("x", json!({"monitor": other.monitor}))),
+        ("pools", |_, other| pool_body("x", json!({"monitor_group": other.group}))),
         ("load_balancers", |my, other| json!({"name": "x.mine.example", "default_pools": [other.pool], "fallback_pool": my.pool})),
         ("load_balancers", |my, other| json!({"name": "x.mine.example", "default_pools": [my.pool], "fallback_pool": other.pool})),
         (
@@ -142,7 +156,9 @@ async fn a_body_that_names_what_is_foreign_is_refused_like_one_that_names_nothin
         let foreign = world.ask(&mine, "POST", &path, Some(body(&my, &their))).await;
         let missing = world.ask(&mine, "POST", &path, Some(body(&my, &absent))).await;
         assert_eq!(foreign.status, 400, "{}", foreign.text);
-        let anonymous = |text: &str, objects: &Objects| text.replace(&objects.monitor, "ID").replace(&objects.pool, "ID");
+        let anonymous = |text: &str, objects: &Objects| {
+            [&objects.monitor, &objects.pool, &objects.group].into_iter().fold(text.to_owned(), |text, id| text.replace(id, "ID"))
+        };
         assert_eq!(anonymous(&foreign.text, &their), anonymous(&missing.text, &absent));
     }
     let listed = world.ask(&mine, "GET", &mine.lb(&format!("pools?monitor={}", their.monitor)), None).await;
@@ -158,6 +174,7 @@ async fn lists_hold_what_is_ones_own_and_nothing_else() {
     for (path, own) in [
         (mine.lb("monitors"), &my.monitor),
         ("/user/load_balancers/monitors".to_owned(), &my.monitor),
+        (mine.lb("monitor_groups"), &my.group),
         (mine.lb("pools"), &my.pool),
         ("/user/load_balancers/pools".to_owned(), &my.pool),
         (mine.in_zone("load_balancers"), &my.balancer),
@@ -180,6 +197,7 @@ async fn snapshot(world: &World, tenant: &Tenant, objects: &Objects) -> Vec<Stri
     let mut texts = Vec::new();
     for path in [
         tenant.lb("monitors"),
+        tenant.lb("monitor_groups"),
         tenant.lb("pools"),
         tenant.in_zone("load_balancers"),
         tenant.lb(&format!("pools/{}/quorum", objects.pool)),

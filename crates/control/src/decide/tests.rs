@@ -9,7 +9,7 @@ use quorate_store::verdicts::PoolConfig;
 
 use super::*;
 use crate::bucket::{Board, Role};
-use crate::sample::{bucket_config, pool, pop, with_origins};
+use crate::sample::{Member, bucket_config, grouped, monitoring_only, must_be_healthy, pool, pop, voting, with_origins};
 
 const REPLICA: ReplicaId = ReplicaId::from_bytes([3; 16]);
 const VERSION: u64 = 4;
@@ -287,4 +287,72 @@ fn an_event_tells_the_reason_that_most_of_those_who_say_down_give() {
     assert_eq!((first.response_code, second.response_code), (Some(503), None));
     assert_eq!((second.failure_reason.as_str(), second.evidence.is_none()), ("No failures", true));
     assert_eq!(decision.tick.checks[0].response_code, Some(503));
+}
+
+/// A pool of one origin under a group: two members that vote, one that must be healthy, one that only watches.
+fn under_a_group() -> Vec<PoolConfig> {
+    let members: [Member; 4] = [(1, voting), (2, voting), (3, must_be_healthy), (4, monitoring_only)];
+    one_pool(1).into_iter().map(|pool| grouped(pool, &members)).collect()
+}
+
+/// Has each member, in the order of their numbers, vote so.
+fn members_vote(world: &mut World, words: [&'static str; 4]) {
+    let mut by_place = [""; 4];
+    {
+        let slot = world.slot();
+        let Probed::Group(members) = &slot.plan.as_ref().unwrap().pools[0].probed[0] else { panic!("under a group") };
+        members.iter().zip(words).for_each(|((_, place), word)| by_place[*place] = word);
+    }
+    world.votes(&by_place);
+}
+
+#[test]
+fn under_a_group_each_pop_votes_by_the_rule_and_the_pops_decide_as_ever() {
+    let mut world = World::new(under_a_group());
+    let up = "UUU UUU UUU";
+    members_vote(&mut world, [up, up, "UUU U?? ???", up]);
+    assert!(world.decide().is_none(), "most PoPs of two regions lack the result of the member that must be healthy");
+    members_vote(&mut world, [up, "??? ??? ???", "UUU UU? ???", "??? ??? ???"]);
+    assert!(world.decide().is_some(), "whoever only watches is not waited for, nor a member that could not change the vote");
+    members_vote(&mut world, [up, up, up, "DDD DDD DDD"]);
+    assert_eq!(events(world.publish().as_ref()), ["up! pool up!"]);
+    for held in [["DDD DDD DDD", up, up, up], ["DDD UUU UUU", "DDD UUU UUU", up, up], [up, up, "DDD UUU UUU", up]] {
+        members_vote(&mut world, held);
+        assert!(world.decide().is_none_or(|decision| decision.tick.checks.is_empty()), "{held:?}");
+    }
+}
+
+#[test]
+fn the_event_of_an_origin_under_a_group_tells_what_each_member_says() {
+    let mut world = World::new(under_a_group());
+    let (up, down) = ("UUU UUU UUU", "DDD DDD DDD");
+    members_vote(&mut world, [up, up, up, down]);
+    world.publish();
+    members_vote(&mut world, [up, up, down, "??? ??? ???"]);
+    let decision = world.publish().expect("the one that must be healthy is not");
+    assert_eq!(told(&decision.tick.events[0]), "down! pool down!");
+    let origin = &decision.tick.events[0].body.origins[0];
+    let monitors: Vec<_> = origin
+        .monitors
+        .iter()
+        .map(|monitor| (monitor.id.as_bytes()[0], monitor.healthy, monitor.must_be_healthy, monitor.monitoring_only))
+        .collect();
+    assert_eq!(
+        monitors,
+        [(1, Some(true), false, false), (2, Some(true), false, false), (3, Some(false), true, false), (4, None, false, true)]
+    );
+    let vote = &evidence(&decision.tick.events[0]).regions[0].votes[0];
+    assert_eq!(vote.vote, "down");
+    let members: Vec<&str> = vote.monitors.iter().map(|member| member.vote.as_str()).collect();
+    assert_eq!(members, ["up", "up", "down", "abstained"]);
+}
+
+#[test]
+fn onlookers_judge_nothing() {
+    let watching: [Member; 1] = [(4, monitoring_only)];
+    let mut world = World::new(one_pool(1).into_iter().map(|pool| grouped(pool, &watching)).collect());
+    for votes in ["UUU UUU UUU", "DDD DDD DDD"] {
+        world.votes(&[votes]);
+        assert!(world.decide().is_none());
+    }
 }

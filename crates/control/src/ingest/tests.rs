@@ -1,10 +1,12 @@
 use quorate_core::bucket::Bucket;
+use quorate_core::evidence::Ballot;
 use quorate_core::failure::FailureReason;
 use quorate_core::region::Region;
 
 use super::*;
 use crate::bucket::Board;
 use crate::plan::Plan;
+use crate::probed::{Probed, said};
 use crate::sample::{bucket_config, pool, pop, with_origins};
 use VoteState::{Down, Unknown, Up};
 
@@ -130,9 +132,11 @@ fn votes_of_an_older_version_are_translated_and_those_of_an_older_generation_do_
     let votes = &slot.pops[&LHR].votes;
     assert_eq!(votes[1].map(|vote| (vote.state, vote.cast_under)), Some((Down, 1)));
     assert_eq!(votes[0].map(|vote| (vote.state, vote.cast_under)), Some((Down, 1)), "kept as what it is: cast under generation 1");
-    let seated = slot.seated(&slot.plan.as_ref().unwrap().pools[0], |_, _| true);
-    let cast = |index, generation| crate::bucket::told(&seated, index, generation, 0)[0] != quorate_core::evidence::Ballot::Missing;
-    assert!(cast(1, 1) && !cast(0, 2), "and so it counts only where the generation is the same");
+    let plan = slot.plan.as_ref().unwrap();
+    let seated = slot.seated(&plan.pools[0], |_, _| true);
+    let cast = |place| said(plan, &seated, &Probed::Alone(place), 0).ballots[0] != Ballot::Missing;
+    assert_eq!([0, 1].map(|place| plan.checks[place].check.config_gen), [2, 1]);
+    assert!(cast(1) && !cast(0), "and so it counts only where the generation is the same");
 }
 
 #[test]

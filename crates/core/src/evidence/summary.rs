@@ -8,14 +8,19 @@ use crate::vote::{Published, Verdict};
 
 /// `Up: 2 of 3 regions say up, 1 says down; 2 votes in 1 region would turn it down.`
 pub(super) fn sentence(published: Published, electorate: &Electorate, tally: &Tally) -> String {
-    let head = match published {
-        Published::Up => "Up",
-        Published::Down => "Down",
-        Published::Unknown => "Unknown",
-    };
+    let head = head(published);
     // One list of all PoPs is counted in PoPs, everything else in regions.
     let one_list = matches!(electorate.regions(), [only] if only.region().is_none());
     format!("{head}: {}; {}.", voices(published, one_list, tally), outlook(published, one_list, tally))
+}
+
+/// The first word.
+pub(super) const fn head(published: Published) -> &'static str {
+    match published {
+        Published::Up => "Up",
+        Published::Down => "Down",
+        Published::Unknown => "Unknown",
+    }
 }
 
 /// Who says what.

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ids::MonitorId;
+use crate::monitor_group::Voice;
 use crate::region::Region;
 
 const WEU: Option<Region> = Some(Region::Weu);
@@ -221,14 +223,28 @@ fn any_ballot() -> impl Strategy<Value = Ballot> {
     prop_oneof![Just(Ballot::Missing), cast]
 }
 
+/// A PoP, its ballot, and those of the members of a group.
+type Seat = (u16, Ballot, Vec<Ballot>);
+
 fn any_row() -> impl Strategy<Value = PackedVotes> {
-    let region = (0..=13_u8, proptest::collection::vec((any::<u16>(), any_ballot()), 0..5));
-    proptest::collection::vec(region, 0..5).prop_map(|regions| {
-        let ballots = regions.iter().flat_map(|(_, seats)| seats.iter().map(|(_, ballot)| *ballot)).collect();
-        let seats = |(number, seats): &(u8, Vec<(u16, Ballot)>)| {
-            RegionSeats::new(Region::from_number(*number), seats.iter().map(|(no, _)| PopNo(*no)).collect())
+    let seat = (any::<u16>(), any_ballot(), proptest::collection::vec(any_ballot(), 3));
+    let region = (0..=13_u8, proptest::collection::vec(seat, 0..5));
+    let voice = (any::<[u8; 16]>(), any::<bool>(), any::<bool>()).prop_map(|(id, monitoring_only, must_be_healthy)| Voice {
+        monitor: MonitorId::from_bytes(id),
+        monitoring_only,
+        must_be_healthy,
+    });
+    (proptest::collection::vec(region, 0..5), proptest::collection::vec(voice, 0..=3)).prop_map(|(regions, voices)| {
+        let seats = || regions.iter().flat_map(|(_, seats)| seats);
+        let of_member = |(at, voice)| MemberBallots { voice, ballots: seats().map(|(_, _, of_members)| of_members[at]).collect() };
+        let region = |(number, seats): &(u8, Vec<Seat>)| {
+            RegionSeats::new(Region::from_number(*number), seats.iter().map(|(no, _, _)| PopNo(*no)).collect())
         };
-        PackedVotes { electorate: Electorate::new(regions.iter().map(seats).collect()), ballots }
+        PackedVotes {
+            electorate: Electorate::new(regions.iter().map(region).collect()),
+            ballots: seats().map(|(_, ballot, _)| *ballot).collect(),
+            members: voices.into_iter().enumerate().map(of_member).collect(),
+        }
     })
 }
 
@@ -251,7 +267,7 @@ proptest! {
     fn bytes_that_read_as_a_row_are_what_that_row_is_written_as(mut bytes in proptest::collection::vec(any::<u8>(), 0..64), row in any_row()) {
         // A random body under the right version, and a true row with one byte changed.
         if let Some(version) = bytes.first_mut() {
-            *version = 1;
+            *version = 1 + *version % 2;
         }
         let mut bent = row.encode();
         let at = bytes.len() % bent.len();
@@ -267,9 +283,15 @@ proptest! {
 
 #[test]
 fn a_row_has_one_size_whatever_the_votes_say() {
-    let size = |script: &str| PackedVotes { electorate: electorate_of(&[WEU, ENAM], script), ballots: ballots_of(script) }.encode().len();
-    assert_eq!(size("UUU UUU"), size("DdT .!?"));
-    assert_eq!(size("UUU UUU"), 1 + 2 * 5 + 6 * 14);
+    let size = |script: &str, members: &[&str]| {
+        let voice = Voice { monitor: MonitorId::from_bytes([7; 16]), monitoring_only: false, must_be_healthy: true };
+        let members = members.iter().map(|script| MemberBallots { voice, ballots: ballots_of(script) }).collect();
+        PackedVotes { electorate: electorate_of(&[WEU, ENAM], script), ballots: ballots_of(script), members }.encode().len()
+    };
+    assert_eq!(size("UUU UUU", &[]), size("DdT .!?", &[]));
+    assert_eq!(size("UUU UUU", &[]), 1 + 2 * 5 + 6 * 14);
+    assert_eq!(size("UUU UUU", &["UUU UUU", "UUU UUU"]), size("DdT .!?", &["U", "... ..."]));
+    assert_eq!(size("UUU UUU", &["UUU UUU", "UUU UUU"]), 2 + 2 * 17 + 2 * 5 + 6 * (14 + 2 * 12));
 }
 
 #[test]

@@ -163,6 +163,7 @@ fn is_uuid(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{MonitorGroupId, MonitorId};
     use crate::pool::Weight;
 
     fn origin(name: &str, address: &str) -> OriginSettings {
@@ -229,7 +230,7 @@ mod tests {
         );
         check(|pool| pool.description = "x".repeat(1025), &[("/description", "description has 1025 characters and may have at most 1024")]);
         check(
-            |pool| (pool.monitor, pool.monitor_group) = (Some(crate::ids::MonitorId::from_bytes([1; 16])), Some("x".to_owned())),
+            |pool| (pool.monitor, pool.monitor_group) = (Some(MonitorId::from_bytes([1; 16])), Some(MonitorGroupId::from_bytes([2; 16]))),
             &[("/monitor_group", "monitor and monitor_group exclude each other")],
         );
     }

@@ -136,6 +136,7 @@ mod tests {
             failure_code: String::new(),
             response_code: (!healthy).then_some(503),
             changed,
+            monitors: Vec::new(),
             evidence: None,
         };
         EventBody {

@@ -21,7 +21,7 @@ pub(crate) struct PoolRow {
     pub(crate) disabled_at: Option<jiff_sqlx::Timestamp>,
     pub(crate) minimum_origins: i64,
     pub(crate) monitor_id: Option<Vec<u8>>,
-    pub(crate) monitor_group: Option<String>,
+    pub(crate) monitor_group_id: Option<Vec<u8>>,
     pub(crate) check_regions: Option<Vec<String>>,
     pub(crate) latitude: Option<f64>,
     pub(crate) longitude: Option<f64>,
@@ -46,7 +46,7 @@ macro_rules! pool_row {
             disabled_at: $record.disabled_at,
             minimum_origins: $record.minimum_origins,
             monitor_id: $record.monitor_id,
-            monitor_group: $record.monitor_group,
+            monitor_group_id: $record.monitor_group_id,
             check_regions: $record.check_regions,
             latitude: $record.latitude,
             longitude: $record.longitude,
@@ -94,7 +94,7 @@ impl PoolRow {
                 name: self.name,
                 description: self.description,
                 enabled: self.enabled,
-                monitor_group: self.monitor_group,
+                monitor_group: self.monitor_group_id.as_deref().map(|id| place.id("monitor_group_id", id)).transpose()?,
                 check_regions: CheckRegionsSetting(self.check_regions),
                 origins: origins.iter().map(|origin| origin.settings.clone()).collect(),
                 latitude: self.latitude,
@@ -120,7 +120,7 @@ pub(super) async fn select(
     let rows = sqlx::query!(
         r#"
         select p.account_id, p.pool_id, p.name, p.description, p.enabled, p.disabled_at as "disabled_at: jiff_sqlx::Timestamp",
-            p.minimum_origins, p.monitor_id, p.monitor_group, p.check_regions, p.latitude, p.longitude, p.notification_email,
+            p.minimum_origins, p.monitor_id, p.monitor_group_id, p.check_regions, p.latitude, p.longitude, p.notification_email,
             p.origin_steering, p.load_shedding, p.notification_filter, p.health_sources,
             p.created_on as "created_on: jiff_sqlx::Timestamp", p.modified_on as "modified_on: jiff_sqlx::Timestamp",
             origin_rows(p.account_id, p.pool_id) as "origins!"
@@ -149,7 +149,7 @@ pub(super) async fn write_pool(conn: &mut PgConnection, pool: &Pool) -> Result<(
     sqlx::query!(
         r#"
         insert into pool (
-            account_id, pool_id, bucket, name, description, enabled, disabled_at, minimum_origins, monitor_id, monitor_group,
+            account_id, pool_id, bucket, name, description, enabled, disabled_at, minimum_origins, monitor_id, monitor_group_id,
             check_regions, latitude, longitude, notification_email, origin_steering, load_shedding, notification_filter,
             health_sources, created_on, modified_on
         )
@@ -157,7 +157,7 @@ pub(super) async fn write_pool(conn: &mut PgConnection, pool: &Pool) -> Result<(
         on conflict (account_id, pool_id) do update
         set name = excluded.name, description = excluded.description, enabled = excluded.enabled,
             disabled_at = excluded.disabled_at, minimum_origins = excluded.minimum_origins, monitor_id = excluded.monitor_id,
-            monitor_group = excluded.monitor_group, check_regions = excluded.check_regions, latitude = excluded.latitude,
+            monitor_group_id = excluded.monitor_group_id, check_regions = excluded.check_regions, latitude = excluded.latitude,
             longitude = excluded.longitude, notification_email = excluded.notification_email,
             origin_steering = excluded.origin_steering, load_shedding = excluded.load_shedding,
             notification_filter = excluded.notification_filter, health_sources = excluded.health_sources,
@@ -172,7 +172,7 @@ pub(super) async fn write_pool(conn: &mut PgConnection, pool: &Pool) -> Result<(
         pool.disabled_at.map(ToSqlx::to_sqlx) as _,
         i64::from(settings.minimum_origins),
         settings.monitor.as_ref().map(|id| id.as_bytes().as_slice()),
-        settings.monitor_group.as_deref(),
+        settings.monitor_group.as_ref().map(|id| id.as_bytes().as_slice()),
         settings.check_regions.0.as_deref(),
         settings.latitude,
         settings.longitude,

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use quorate_core::bucket::Bucket;
 use quorate_core::failure::FailureReason;
-use quorate_core::ids::{MonitorId, PoolId};
+use quorate_core::ids::{MonitorGroupId, MonitorId, PoolId};
 use quorate_core::monitor::MonitorSettings;
-use quorate_core::pool::{Origin, OriginSettings, PoolState, Weight};
+use quorate_core::monitor_group::{Monitoring, Voice};
+use quorate_core::pool::{Origin, OriginSettings, PoolSettings, PoolState, Weight};
 use quorate_core::pop::PopNo;
 use quorate_core::region::Region;
 use quorate_core::vote::Published;
@@ -27,8 +28,9 @@ pub(super) async fn buckets(db: &Db, wanted: &[Bucket]) -> Result<Vec<BucketConf
     let mut found = bucket_rows(&mut tx, &numbers).await?;
     add_seats(&mut tx, &numbers, &mut found).await?;
     let monitors = monitor_settings(&mut tx, db.header_secrets(), &numbers).await?;
+    let groups = group_voices(&mut tx, &numbers).await?;
     let checks = checks(&mut tx, &numbers).await?;
-    add_pools(&mut tx, &numbers, &monitors, checks, &mut found).await?;
+    add_pools(&mut tx, &numbers, &monitors, &groups, checks, &mut found).await?;
     tx.commit().await?;
     Ok(wanted.iter().filter_map(|bucket| found.remove(bucket)).collect())
 }
@@ -77,6 +79,11 @@ async fn monitor_settings(
             created_on as "created_on: jiff_sqlx::Timestamp", modified_on as "modified_on: jiff_sqlx::Timestamp"
         from monitor as m
         where exists (select from pool as p where p.bucket = any ($1) and p.account_id = m.account_id and p.monitor_id = m.monitor_id)
+            or exists (
+                select from monitor_group_member as g
+                join pool as p on p.account_id = g.account_id and p.monitor_group_id = g.monitor_group_id
+                where p.bucket = any ($1) and g.account_id = m.account_id and g.monitor_id = m.monitor_id and g.enabled
+            )
         "#,
         numbers
     )
@@ -93,6 +100,53 @@ async fn monitor_settings(
             Ok((id, settings))
         })
         .collect()
+}
+
+/// The enabled members of the groups that the pools use, by id of their monitors.
+async fn group_voices(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<MonitorGroupId, Vec<Voice>>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select g.monitor_group_id, g.monitor_id, g.monitoring_only, g.must_be_healthy
+        from monitor_group_member as g
+        where g.enabled
+            and exists (
+                select from pool as p
+                where p.bucket = any ($1) and p.account_id = g.account_id and p.monitor_group_id = g.monitor_group_id
+            )
+        order by g.monitor_group_id, g.monitor_id
+        "#,
+        numbers
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut found: HashMap<MonitorGroupId, Vec<Voice>> = HashMap::new();
+    for row in rows {
+        let place = Place { table: "monitor_group_member", key: &row.monitor_group_id };
+        found.entry(place.id("monitor_group_id", &row.monitor_group_id)?).or_default().push(Voice {
+            monitor: place.id("monitor_id", &row.monitor_id)?,
+            monitoring_only: row.monitoring_only,
+            must_be_healthy: row.must_be_healthy,
+        });
+    }
+    Ok(found)
+}
+
+/// What the origins of a pool are asked.
+fn monitoring(
+    place: Place<'_>,
+    pool: &PoolSettings,
+    monitors: &HashMap<MonitorId, Readable<MonitorSettings>>,
+    groups: &HashMap<MonitorGroupId, Vec<Voice>>,
+) -> Readable<Monitoring> {
+    let monitor =
+        |id: MonitorId| monitors.get(&id).cloned().unwrap_or_else(|| Err(place.corrupt(format_args!("no monitor {id}")).to_string()));
+    if let Some(id) = pool.monitor {
+        return monitor(id).map(Monitoring::Monitor);
+    }
+    let Some(group) = pool.monitor_group else { return Ok(Monitoring::Nothing) };
+    // A group that is not here has no enabled member.
+    let voices = groups.get(&group).map(Vec::as_slice).unwrap_or_default();
+    voices.iter().map(|voice| Ok((*voice, monitor(voice.monitor)?))).collect::<Result<_, _>>().map(Monitoring::Group)
 }
 
 /// The origins of a pool in order, each with what is published of it.
@@ -166,13 +220,14 @@ async fn add_pools(
     conn: &mut PgConnection,
     numbers: &[i16],
     monitors: &HashMap<MonitorId, Readable<MonitorSettings>>,
+    groups: &HashMap<MonitorGroupId, Vec<Voice>>,
     mut checks: HashMap<PoolId, Readable<Checks>>,
     found: &mut HashMap<Bucket, BucketConfig>,
 ) -> Result<(), Error> {
     let rows = sqlx::query!(
         r#"
         select p.bucket, p.account_id, p.pool_id, p.name, p.description, p.enabled,
-            p.disabled_at as "disabled_at: jiff_sqlx::Timestamp", p.minimum_origins, p.monitor_id, p.monitor_group, p.check_regions,
+            p.disabled_at as "disabled_at: jiff_sqlx::Timestamp", p.minimum_origins, p.monitor_id, p.monitor_group_id, p.check_regions,
             p.latitude, p.longitude, p.notification_email, p.origin_steering, p.load_shedding, p.notification_filter,
             p.health_sources, p.created_on as "created_on: jiff_sqlx::Timestamp",
             p.modified_on as "modified_on: jiff_sqlx::Timestamp",
@@ -201,11 +256,8 @@ async fn add_pools(
             let state_seq = place.number("state_seq", state_seq).map_err(told)?;
             let quorum_lost_since = row.quorum_lost_since.map(jiff_sqlx::Timestamp::to_jiff);
             let pool = pool_row!(row).with_origins(origins).map_err(told)?;
-            let monitor = match pool.settings.monitor {
-                Some(id) => Some(monitors.get(&id).cloned().unwrap_or_else(|| Err(told(place.corrupt("no monitor"))))?),
-                None => None,
-            };
-            Ok(PoolConfig { pool, monitor, state, state_seq, quorum_lost_since, checks: published })
+            let monitoring = monitoring(place, &pool.settings, monitors, groups)?;
+            Ok(PoolConfig { pool, monitoring, state, state_seq, quorum_lost_since, checks: published })
         };
         match read() {
             Ok(pool) => config.pools.push(pool),

@@ -14,6 +14,7 @@ use quorate_core::event::EventBody;
 use quorate_core::evidence::PackedVotes;
 use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId, ReplicaId};
 use quorate_core::monitor::MonitorSettings;
+use quorate_core::monitor_group::Monitoring;
 use quorate_core::pool::{OriginHealth, Pool, pool_state};
 use quorate_core::pop::{Pop, PopNo};
 use quorate_core::quorum::Fence;
@@ -151,7 +152,7 @@ impl MemoryVerdicts {
         let first = pool_state(settings.enabled, settings.monitor.is_some(), settings.minimum_origins, &health);
         let bucket = Bucket::of(pool.id);
         let config = PoolConfig {
-            monitor: None,
+            monitoring: Monitoring::Nothing,
             state: old.as_ref().map_or(first, |config| config.state),
             state_seq: old.as_ref().map_or(0, |config| config.state_seq),
             quorum_lost_since: old.as_ref().and_then(|config| config.quorum_lost_since),
@@ -327,7 +328,12 @@ impl VerdictStore for MemoryVerdicts {
             seats.sort_unstable_by_key(|(region, _)| *region);
             let pools = state.pools.iter().filter(|config| Bucket::of(config.pool.id) == *bucket);
             let with_monitor = |config: &PoolConfig| PoolConfig {
-                monitor: config.pool.settings.monitor.and_then(|id| state.monitors.get(&id).cloned()),
+                monitoring: config
+                    .pool
+                    .settings
+                    .monitor
+                    .and_then(|id| state.monitors.get(&id).cloned())
+                    .map_or(Monitoring::Nothing, Monitoring::Monitor),
                 ..config.clone()
             };
             let (spoiled, pools): (Vec<_>, Vec<_>) = pools.partition(|config| state.spoiled.contains(&config.pool.id));

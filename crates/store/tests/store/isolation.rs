@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use quorate_core::ids::ReplicaId;
 use quorate_core::monitor::MonitorSettings;
+use quorate_core::monitor_group::{MemberSettings, MonitorGroupSettings};
 use quorate_store::verdicts::{PgVerdicts, VerdictStore};
-use quorate_store::{Error, accounts, events, health, load_balancers, monitors, pools, zones};
+use quorate_store::{Error, accounts, events, health, load_balancers, monitor_groups, monitors, pools, zones};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
 use crate::statement_rules::statements;
@@ -41,6 +42,14 @@ async fn furnished(world: &Database) -> (quorate_core::ids::AccountId, quorate_c
     let pool = support::pool(&world.db, account, "eu", 1).await;
     let mut tenant = world.db.tenant(&[account]).await.unwrap();
     load_balancers::create(&mut tenant, account, Some(zone), &support::load_balancer_settings("www.example.com", pool.id)).await.unwrap();
+    let member = MemberSettings {
+        monitor: pool.settings.monitor.expect("it has one"),
+        enabled: true,
+        monitoring_only: false,
+        must_be_healthy: false,
+    };
+    let group = MonitorGroupSettings { description: "shop".to_owned(), members: vec![member] };
+    monitor_groups::create(&mut tenant, account, &group).await.unwrap();
     tenant.commit().await.unwrap();
     let store = PgVerdicts::new(world.db.clone());
     let me = ReplicaId::random(&mut rand::rng());
@@ -90,6 +99,7 @@ async fn a_tenant_sees_and_changes_nothing_of_another_account() {
     let account = theirs.account_id;
     assert_eq!(accounts::find(&mut tenant, account).await.unwrap(), None);
     assert!(monitors::list(&mut tenant, account).await.unwrap().is_empty());
+    assert!(monitor_groups::list(&mut tenant, account).await.unwrap().is_empty());
     assert!(pools::list(&mut tenant, account, None).await.unwrap().is_empty());
     assert_eq!(pools::find(&mut tenant, account, theirs.id).await.unwrap(), None);
     assert_eq!(pools::find(&mut tenant, mine, theirs.id).await.unwrap(), None);

@@ -8,6 +8,7 @@ mod audit;
 mod events;
 mod isolation;
 mod load_balancers;
+mod monitor_groups;
 mod monitors;
 mod pools;
 mod schema;

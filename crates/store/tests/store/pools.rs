@@ -22,7 +22,7 @@ fn unusual(monitor: Option<MonitorId>) -> PoolSettings {
         description: "über".to_owned(),
         enabled: false,
         minimum_origins: 0,
-        monitor_group: Some("group".to_owned()),
+        monitor_group: None,
         check_regions: CheckRegionsSetting(None),
         origins: vec![
             OriginSettings {
@@ -76,7 +76,7 @@ async fn a_new_pool_starts_unknown_and_its_bucket_knows_of_it() {
     assert_eq!(config_seq, 2);
     assert_eq!((config.state, config.state_seq), (PoolState::Unknown, 0));
     assert_eq!(config.pool, pool);
-    assert!(config.monitor.is_some());
+    assert!(config.monitoring.judges());
     for (check, origin) in config.checks.iter().zip(&pool.origins) {
         assert_eq!((check.check_id, check.config_gen, check.verdict, check.verdict_seq), (origin.check_id, 1, Published::Unknown, 0));
     }

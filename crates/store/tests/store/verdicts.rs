@@ -94,6 +94,7 @@ pub(crate) fn tick(me: ReplicaId, fence: Fence, config: &PoolConfig, origin: usi
         failure_code: failure::code_of(reason).to_owned(),
         response_code: None,
         changed: index == origin,
+        monitors: Vec::new(),
         evidence: None,
     });
     let body = EventBody {

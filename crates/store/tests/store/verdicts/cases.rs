@@ -281,7 +281,7 @@ pub(crate) async fn a_load_answers_each_bucket_asked_for_in_that_order(world: &i
     expected.sort_unstable();
     assert_eq!(found, expected);
     for config in loaded.iter().flat_map(|config| &config.pools) {
-        assert!(config.monitor.is_some());
+        assert!(config.monitoring.judges());
         let states: Vec<CheckId> = config.checks.iter().map(|check| check.check_id).collect();
         let origins: Vec<CheckId> = config.pool.origins.iter().map(|origin| origin.check_id).collect();
         assert_eq!(states, origins);
@@ -309,6 +309,7 @@ pub(crate) async fn votes_are_kept_for_checks_that_are_there(world: &impl World)
                 age_ms,
             },
         ],
+        members: Vec::new(),
     };
     let row = |pool: &quorate_core::pool::Pool, origin: usize, age_ms| VoteRow {
         account_id: pool.account_id,
