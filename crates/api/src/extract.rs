@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http_body_util::BodyExt;
-use quorate_core::ids::{AccountId, LoadBalancerId, MonitorGroupId, MonitorId, PoolId, ZoneId};
+use quorate_core::ids::{AccountId, LoadBalancerId, MonitorGroupId, MonitorId, PoolId, PreviewId, ZoneId};
 use serde_json::Value;
 
 use crate::body::Object;
@@ -40,6 +40,7 @@ path_ids! {
     MonitorGroupId => "monitor_group_id",
     MonitorId => "monitor_id",
     PoolId => "pool_id",
+    PreviewId => "preview_id",
     LoadBalancerId => "load_balancer_id",
 }
 

@@ -20,6 +20,7 @@ mod openapi;
 mod page;
 mod patch;
 mod pools;
+mod previews;
 mod references;
 mod regions;
 mod search;
@@ -41,7 +42,7 @@ use quorate_store::tokens::Pepper;
 
 use auth::{Edit, InAccount, InZone, Read, TokenCache};
 use error::ApiError;
-use openapi::routes::{Routes, get};
+use openapi::routes::{Routes, get, post};
 pub use serve::{ServeLimits, serve};
 
 /// Bytes of a request's body.
@@ -161,6 +162,10 @@ fn load_balancing() -> Routes {
                 .reads(monitors::told)
                 .delete(monitors::delete),
         )
+        .route(
+            "/monitors/{monitor_id}/preview",
+            post(previews::of_monitor).reads(monitors::told).says("Probe what the pools of a monitor would give under other settings"),
+        )
         .route("/monitors/{monitor_id}/references", get(references::of_monitor).says("What refers to the monitor"))
         .route(
             "/pools",
@@ -176,6 +181,11 @@ fn load_balancing() -> Routes {
             "/pools/{pool_id}",
             get(pools::show).put(pools::replace).reads(pools::told).patch(pools::patch).reads(pools::told).delete(pools::delete),
         )
+        .route(
+            "/pools/{pool_id}/preview",
+            post(previews::of_pool).reads(monitors::told).says("Probe what a pool would give under a monitor"),
+        )
+        .route("/preview/{preview_id}", get(previews::show).says("What a preview has seen so far"))
         .route("/pools/{pool_id}/references", get(references::of_pool).says("What refers to the pool, and what it refers to"))
         .route("/pools/{pool_id}/health", get(pools::health).says("Health of a pool by place"))
         .route("/pools/{pool_id}/quorum", get(pools::quorum).says("Verdicts of a pool with who votes what, and what would flip them"))

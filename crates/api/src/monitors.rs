@@ -23,7 +23,7 @@ use crate::error::ApiError;
 use crate::extract::{Body, Id};
 use crate::page::Page;
 
-const NOT_FOUND: ApiError = ApiError::NotFound { resource: "monitor" };
+pub(crate) const NOT_FOUND: ApiError = ApiError::NotFound { resource: "monitor" };
 
 /// A monitor, as every answer gives it. Fields that mean nothing for its type are there with their defaults.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -96,7 +96,7 @@ impl MonitorBody {
 }
 
 /// The settings that a body asks for; `stored` under a PATCH.
-fn settings(object: Object, stored: Option<&MonitorSettings>, minimum_interval: u16) -> Result<MonitorSettings, ApiError> {
+pub(crate) fn settings(object: Object, stored: Option<&MonitorSettings>, minimum_interval: u16) -> Result<MonitorSettings, ApiError> {
     body::read(object, reader(stored, minimum_interval), MonitorSettings::problems)
 }
 
@@ -161,7 +161,7 @@ pub(crate) fn told() -> Told {
 }
 
 /// What stands for a secret in an answer is no value: a client that sends back what it could not read must not lose it.
-fn refuse_redacted(settings: &MonitorSettings, place: &InAccount<Edit>) -> Result<(), ApiError> {
+pub(crate) fn refuse_redacted(settings: &MonitorSettings, place: &InAccount<Edit>) -> Result<(), ApiError> {
     let redacted = |(name, values): &(&String, &Vec<String>)| place.is_secret_header(name) && values.iter().any(|value| value == REDACTED);
     let problems: Vec<FieldError> = settings.header.iter().filter(redacted).map(|(name, _)| refused(name)).collect();
     if problems.is_empty() { Ok(()) } else { Err(ApiError::Invalid(problems)) }

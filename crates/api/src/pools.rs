@@ -26,7 +26,7 @@ use wire::PoolBody;
 pub(crate) use health::show as health;
 pub(crate) use quorum::show as quorum;
 
-const NOT_FOUND: ApiError = ApiError::NotFound { resource: "pool" };
+pub(crate) const NOT_FOUND: ApiError = ApiError::NotFound { resource: "pool" };
 
 /// Code of the remark that a chosen region has no workers.
 const NO_WORKERS: u32 = 1100;

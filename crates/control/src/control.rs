@@ -26,7 +26,9 @@ use crate::registry::{PgRegistry, Registry};
 use crate::sessions::Sessions;
 use crate::shared::{DELTA_ENTRIES_PER_SECOND, Shared};
 use crate::tasks::Tasks;
-use crate::{describe, evaluate, flip_watch, follow, gap_watch, gateway, members, presence, quorum_watch, retain, votes_behind, wake};
+use crate::{
+    describe, evaluate, flip_watch, follow, gap_watch, gateway, members, presence, previews, quorum_watch, retain, votes_behind, wake,
+};
 
 /// The tasks have this long to end, and the farewell to the database as long as is left of [`STOP_MAX`].
 const DRAIN_MAX: Duration = Duration::from_millis(3_500);
@@ -69,8 +71,10 @@ impl Control {
     pub fn start(config: ControlConfig, db: Db, pepper: Pepper) -> Result<Self, Error> {
         let retain_days = config.retain_days;
         let control = Self::start_over(config, PgVerdicts::new(db.clone()), PgRegistry::new(db.clone(), pepper))?;
-        let (tasks, follow) = (&control.shared.tasks, control.shared.follow.clone());
-        tasks.spawn("wake", wake::run(db.clone(), follow, tasks.stop().clone()));
+        let shared = &control.shared;
+        let tasks = &shared.tasks;
+        tasks.spawn("wake", wake::run(db.clone(), shared.follow.clone(), shared.previews.clone(), tasks.stop().clone()));
+        tasks.spawn("previews", previews::run(Arc::clone(shared), db.clone()));
         tasks.spawn("retain", retain::run(db, retain_days, tasks.stop().clone()));
         Ok(control)
     }
@@ -110,6 +114,7 @@ impl<S: VerdictStore, R: Registry> Control<S, R> {
             manifests: watch::Sender::new(()),
             throttle: watch::Sender::new(DELTA_ENTRIES_PER_SECOND),
             follow: Poke::new(),
+            previews: Poke::new(),
             presence: Poke::new(),
         });
         let tasks = &shared.tasks;

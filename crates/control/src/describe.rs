@@ -12,6 +12,8 @@ pub(crate) fn all() {
     describe_histogram!("quorate_commit_seconds", "From a decision to the answer of the database");
     describe_counter!("quorate_commits_total", "Commits by outcome: committed, refused, fenced, stale, unknown");
     describe_counter!("quorate_verdicts_total", "Verdicts published, by the new verdict");
+    describe_counter!("quorate_preview_answers_total", "Answers of regions to previews, by outcome: seen, no_workers, unanswered");
+    describe_counter!("quorate_preview_failures_total", "Passes over the open previews, and answers, that did not reach the database");
     describe_counter!("quorate_rounds_total", "Rounds taken from workers");
     describe_counter!("quorate_sessions_total", "Sessions that workers opened");
     describe_counter!("quorate_fences_total", "Workers that were told that they may not vote");

@@ -1,8 +1,8 @@
-//! Housekeeping of the events: days ahead are made, old days go.
+//! Housekeeping of the events: days ahead are made, old days go. Old previews go too.
 
 use std::time::Duration;
 
-use quorate_store::{Db, Error, events};
+use quorate_store::{Db, Error, events, previews};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{bounded, chain};
@@ -31,6 +31,7 @@ pub(crate) async fn run(db: Db, retain_days: u16, stop: CancellationToken) {
 async fn keep(db: &Db, retain_days: u16) -> Result<(u32, u32), Error> {
     let mut op = db.operator().await?;
     let kept = events::keep_partitions(&mut op, DAYS_AHEAD, retain_days).await?;
+    previews::forget_old(&mut op).await?;
     op.commit().await?;
     Ok(kept)
 }

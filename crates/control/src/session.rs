@@ -12,7 +12,7 @@ use quorate_core::bucket::Bucket;
 use quorate_core::pop::Pop;
 use quorate_core::register::Stamp;
 use quorate_core::timings::ms;
-use quorate_proto::convert::{Change, Chunk, Hello, Malformed, Window};
+use quorate_proto::convert::{Change, Chunk, Hello, Malformed, ProbeAnswer, Window};
 use quorate_proto::v1;
 use quorate_proto::v1::control_message::Body as ToWorker;
 use quorate_proto::v1::worker_message::Body as FromWorker;
@@ -24,6 +24,7 @@ use tonic::{Status, Streaming};
 use crate::error::chain;
 use crate::identity::Secret;
 use crate::ingest::Taken;
+use crate::one_off::{Ask, Requests};
 use crate::registry::Registry;
 use crate::sessions::{End, Ticket};
 use crate::shared::Shared;
@@ -87,11 +88,24 @@ struct Session<'a, S, R> {
     manifests: outbound::Manifests,
     bad: BadParts,
     deltas: DeltaRate,
+    /// One-off probes to ask for, and those that are asked.
+    asks: mpsc::Receiver<Ask>,
+    requests: Requests,
 }
 
 impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
-    fn new(shared: &'a Shared<S, R>, ticket: Ticket, out: Outbound, hello: &Hello) -> Self {
-        Self { shared, ticket, out, manifests: outbound::Manifests::new(hello), bad: BadParts::default(), deltas: DeltaRate::default() }
+    fn new(shared: &'a Shared<S, R>, mut ticket: Ticket, out: Outbound, hello: &Hello) -> Self {
+        let asks = ticket.take_asks();
+        Self {
+            shared,
+            ticket,
+            out,
+            manifests: outbound::Manifests::new(hello),
+            bad: BadParts::default(),
+            deltas: DeltaRate::default(),
+            asks,
+            requests: Requests::default(),
+        }
     }
 
     async fn run(mut self, mut inbound: Streaming<v1::WorkerMessage>) -> Result<(), Ended> {
@@ -118,6 +132,7 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
                     let delta_entries_per_second = *throttle.borrow_and_update();
                     self.out.send(ToWorker::Throttle(v1::Throttle { delta_entries_per_second })).await?;
                 }
+                Some(ask) = self.asks.recv() => self.out.send(ToWorker::ProbeRequest(Box::new(self.requests.request(ask)))).await?,
                 heard = tokio::time::timeout_at(silent_at, inbound.message()) => match heard {
                     Err(_) => return Err(Ended::Silent),
                     Ok(Err(status)) => return Err(Ended::Broken(Box::new(status))),
@@ -154,6 +169,10 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
             Some(FromWorker::Round(round)) => self.take_round(round).await?,
             Some(FromWorker::Delta(delta)) => self.take_delta(&delta).await?,
             Some(FromWorker::ManifestAck(ack)) => self.take_ack(&ack).await?,
+            Some(FromWorker::ProbeAnswer(answer)) => match ProbeAnswer::try_from(answer) {
+                Ok(answer) => self.requests.answered(answer),
+                Err(malformed) => self.judge(Part::Unreadable(malformed), "probe answer").await?,
+            },
             Some(FromWorker::Goodbye(goodbye)) => {
                 self.ticket.goodbye();
                 self.shared.follow.poke();

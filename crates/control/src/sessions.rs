@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quorate_core::pop::{Pop, PopNo};
+use quorate_core::region::Region;
 use quorate_store::worker_tokens::{Manifests, Sighting};
-use tokio::sync::watch;
+use rand::seq::IteratorRandom as _;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::identity::Secret;
+use crate::one_off::{Ask, Line};
 
 /// Why control ends a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +72,8 @@ pub(crate) struct Asked {
 struct Stream {
     number: u64,
     end: watch::Sender<Option<End>>,
+    /// For one-off probes.
+    line: Line,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +98,8 @@ pub(crate) struct Ticket {
     epoch: u64,
     number: u64,
     ended: watch::Receiver<Option<End>>,
+    /// Until the session takes them: see [`Ticket::take_asks`].
+    asks: Option<mpsc::Receiver<Ask>>,
 }
 
 impl Sessions {
@@ -125,6 +132,7 @@ impl Sessions {
         register.streams += 1;
         let number = register.streams;
         let (end, ended) = watch::channel(None);
+        let (line, asks) = Line::new();
         let now = Instant::now();
         let entry = Entry {
             introduction,
@@ -133,10 +141,10 @@ impl Sessions {
             counts,
             left: false,
             asked: Asked::default(),
-            stream: Some(Stream { number, end }),
+            stream: Some(Stream { number, end, line }),
         };
         register.entries.insert(pop, entry);
-        Admission::Admitted(Ticket { sessions: Arc::clone(self), pop, epoch, number, ended })
+        Admission::Admitted(Ticket { sessions: Arc::clone(self), pop, epoch, number, ended, asks: Some(asks) })
     }
 
     /// Whether votes that a PoP cast under `epoch` still count.
@@ -157,6 +165,15 @@ impl Sessions {
             Some(entry) => entry.left || (entry.stream.is_none() && entry.heard.elapsed() > grace),
             None => self.started.elapsed() > grace,
         }
+    }
+
+    /// The way to some worker of a region that is connected, `except` some.
+    pub(crate) fn line_to(&self, region: Region, except: &[PopNo]) -> Option<(PopNo, Line)> {
+        let register = self.register();
+        let there =
+            register.entries.iter().filter(|(pop, entry)| entry.introduction.pop.region == region && !entry.left && !except.contains(pop));
+        let open = there.filter_map(|(pop, entry)| Some((*pop, &entry.stream.as_ref()?.line)));
+        open.choose(&mut rand::rng()).map(|(pop, line)| (pop, line.clone()))
     }
 
     /// Sessions with an open stream.
@@ -227,6 +244,11 @@ impl Ticket {
         let mut silent = false;
         self.with_entry(|entry| silent = !entry.is_live(self.sessions.lease));
         silent
+    }
+
+    /// What the worker is to be asked once. The session takes it, once.
+    pub(crate) fn take_asks(&mut self) -> mpsc::Receiver<Ask> {
+        self.asks.take().expect("one session takes it")
     }
 
     pub(crate) const fn pop(&self) -> PopNo {

@@ -44,6 +44,8 @@ pub(crate) struct Shared<S, R> {
     pub(crate) throttle: watch::Sender<u32>,
     /// Follow the database now.
     pub(crate) follow: Poke,
+    /// Look for previews now.
+    pub(crate) previews: Poke,
     /// Tell the registry now who is there.
     pub(crate) presence: Poke,
 }

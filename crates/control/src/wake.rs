@@ -1,9 +1,10 @@
-//! Wake-ups from committed configuration changes. Only a hint: the follower also polls.
+//! Wake-ups from committed configuration changes and previews. Only a hint: who is woken also polls.
 
 use std::future::Future;
 use std::time::Duration;
 
-use quorate_store::{Db, listen};
+use quorate_store::Db;
+use quorate_store::listen::{self, Wake};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::chain;
@@ -13,12 +14,12 @@ use crate::reconcile::Poke;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Pokes until the stop.
-pub(crate) async fn run(db: Db, follow: Poke, stop: CancellationToken) {
+pub(crate) async fn run(db: Db, follow: Poke, previews: Poke, stop: CancellationToken) {
     let mut failing = false;
-    while let Some(result) = until(&stop, listen_once(&db, &follow, &mut failing)).await {
+    while let Some(result) = until(&stop, listen_once(&db, &follow, &previews, &mut failing)).await {
         if let Err(error) = result {
             if !failing {
-                tracing::warn!(error = chain(&error), "configuration changes are not announced; they are polled meanwhile");
+                tracing::warn!(error = chain(&error), "configuration changes and previews are not announced; they are polled meanwhile");
             }
             failing = true;
         }
@@ -28,13 +29,21 @@ pub(crate) async fn run(db: Db, follow: Poke, stop: CancellationToken) {
     }
 }
 
-async fn listen_once(db: &Db, follow: &Poke, failing: &mut bool) -> Result<(), quorate_store::Error> {
-    let mut changes = listen::config_changes(db).await?;
+async fn listen_once(db: &Db, follow: &Poke, previews: &Poke, failing: &mut bool) -> Result<(), quorate_store::Error> {
+    let mut changes = listen::changes(db).await?;
     *failing = false;
+    // What was missed before this began.
+    let mut woken = Wake::Everything;
     loop {
-        // What was missed before this began.
-        follow.poke();
-        changes.changed().await?;
+        match woken {
+            Wake::Config => follow.poke(),
+            Wake::Previews => previews.poke(),
+            Wake::Everything => {
+                follow.poke();
+                previews.poke();
+            }
+        }
+        woken = changes.changed().await?;
     }
 }
 

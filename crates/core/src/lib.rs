@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod monitor_group;
 pub mod pool;
 pub mod pop;
+pub mod preview;
 pub mod quorum;
 pub mod region;
 pub mod register;

@@ -5,15 +5,18 @@ mod buckets;
 mod check;
 mod hello;
 mod manifest;
+mod one_off;
 mod timings;
 mod votes;
 
 pub use buckets::{BucketMap, Replica};
 pub use hello::{HeldManifest, Hello};
 pub use manifest::{manifest_hash, sort_entries, wire_hash};
+pub use one_off::{ProbeAnswer, probe_request};
 pub use votes::{Change, Chunk, WINDOW_ENTRY_BYTES, Window};
 
 use quorate_core::bucket::Bucket;
+use quorate_core::vote::Detail;
 
 /// Why a message, or a part of it, has no meaning.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,4 +58,8 @@ pub(crate) fn bucket(number: u32) -> Result<Bucket, Malformed> {
 /// Exactly 16 bytes.
 pub(crate) fn sixteen(field: &'static str, bytes: &[u8]) -> Result<[u8; 16], Malformed> {
     bytes.try_into().map_err(|_| Malformed::Length { field, bytes: bytes.len(), expected: 16 })
+}
+
+pub(crate) fn detail(packed: u64) -> Result<Detail, Malformed> {
+    Detail::unpack(packed).ok_or(Malformed::Detail { packed })
 }

@@ -15,6 +15,7 @@ pub mod load_balancers;
 pub mod monitor_groups;
 pub mod monitors;
 pub mod pools;
+pub mod previews;
 pub mod references;
 mod row;
 pub mod schema;

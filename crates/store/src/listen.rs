@@ -3,14 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgNotification};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::db::Db;
 use crate::error::Error;
 
-/// The channel; its messages are empty.
-const CHANNEL: &str = "quorate_config";
+/// The channels; their messages are empty.
+const CONFIG: &str = "quorate_config";
+const PREVIEWS: &str = "quorate_preview";
 
 /// A connection that was silent for so long is asked whether it lives: one whose other end vanished
 /// without a word would wait for ever.
@@ -18,35 +19,48 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// How long it has for its answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// What may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    Config,
+    Previews,
+    /// The connection was lost, and is there again.
+    Everything,
+}
+
 /// Wake-ups, one after another.
-pub struct ConfigChanges {
+pub struct Changes {
     listener: PgListener,
     heard: Instant,
 }
 
-impl fmt::Debug for ConfigChanges {
+impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConfigChanges(..)")
+        f.write_str("Changes(..)")
     }
 }
 
-/// Starts to listen for committed configuration changes, on a connection of its own; one listener a process.
-pub async fn config_changes(db: &Db) -> Result<ConfigChanges, Error> {
+/// Starts to listen for committed configuration changes and previews, on a connection of its own; one listener a process.
+pub async fn changes(db: &Db) -> Result<Changes, Error> {
     let mut listener = PgListener::connect_with(&db.listener()).await?;
-    listener.listen(CHANNEL).await?;
-    Ok(ConfigChanges { listener, heard: Instant::now() })
+    listener.listen_all([CONFIG, PREVIEWS]).await?;
+    Ok(Changes { listener, heard: Instant::now() })
 }
 
-impl ConfigChanges {
+impl Changes {
     /// Waits until something may have changed: a change was committed, or the connection was lost and
     /// is there again. Safe to drop and call again. An error means that the database is away: call
     /// again later.
-    pub async fn changed(&mut self) -> Result<(), Error> {
+    pub async fn changed(&mut self) -> Result<Wake, Error> {
         loop {
             if let Ok(notified) = timeout_at(self.heard + SILENCE_MAX, self.listener.try_recv()).await {
-                notified?;
+                let notified = notified?;
                 self.heard = Instant::now();
-                return Ok(());
+                return Ok(match notified.as_ref().map(PgNotification::channel) {
+                    Some(CONFIG) => Wake::Config,
+                    Some(PREVIEWS) => Wake::Previews,
+                    Some(_) | None => Wake::Everything,
+                });
             }
             let alive = sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&mut self.listener);
             timeout(ANSWER_MAX, alive).await.map_err(|elapsed| sqlx::Error::Io(elapsed.into()))??;

@@ -218,6 +218,11 @@ pub async fn replace(db: &mut Tenant, account: AccountId, id: MonitorId, setting
     Ok(Some(monitor))
 }
 
+/// The pools that a monitor probes for, for whoever asks on behalf of a tenant.
+pub async fn pools(db: &mut Tenant, account: AccountId, id: MonitorId) -> Result<Vec<PoolId>, Error> {
+    probed_pools(db.conn(), account, id).await
+}
+
 /// The pools that a monitor probes for, by themselves or through an enabled member of their group.
 async fn probed_pools(conn: &mut PgConnection, account: AccountId, id: MonitorId) -> Result<Vec<PoolId>, Error> {
     let pools = sqlx::query_scalar!(

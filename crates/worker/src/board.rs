@@ -308,12 +308,7 @@ impl Slot {
         };
         if agrees {
             let told = if self.voter.state() == VoteState::Unknown { &mut self.abstention } else { &mut self.detail };
-            *told = Detail {
-                state: VoteState::Unknown,
-                reason: outcome.finding.reason(),
-                response_code: outcome.response_code,
-                rtt_us: outcome.rtt.and_then(|rtt| u32::try_from(rtt.as_micros()).ok()),
-            };
+            *told = Detail { state: VoteState::Unknown, ..outcome.detail() };
         }
         let after = self.told(now);
         (before.state, before.reason, before.response_code) != (after.state, after.reason, after.response_code)

@@ -21,6 +21,7 @@ use crate::board::Board;
 use crate::caps::Caps;
 use crate::manifest::disk::Disk;
 use crate::manifest::{Manifest, Refused};
+use crate::one_off::OneOffs;
 use crate::probe::Capabilities;
 use crate::status::WorkerStatus;
 
@@ -45,6 +46,8 @@ pub(crate) struct Hub {
     /// Rings when a bucket is unsaved.
     pub(crate) unsaved_bell: watch::Sender<()>,
     pub(crate) status: watch::Sender<WorkerStatus>,
+    /// What control asks for once.
+    pub(crate) one_offs: OneOffs,
 }
 
 fn unix_ms() -> u64 {
@@ -86,6 +89,7 @@ impl Hub {
             rescheduled: watch::Sender::default(),
             unsaved_bell: watch::Sender::default(),
             status,
+            one_offs: OneOffs::default(),
         };
         hub.save_epoch(epoch);
         hub.tell_status();

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use quorate_core::failure::FailureReason;
 use quorate_core::health::Observation;
+use quorate_core::vote::{Detail, VoteState};
 
 pub(crate) use capability::Capabilities;
 pub use net::{NetProber, SetupError};
@@ -53,6 +54,22 @@ pub struct Outcome {
     pub certificate_days_left: Option<i32>,
     /// 1 and up.
     pub attempts: u8,
+}
+
+impl Outcome {
+    /// What it says by itself, before any threshold.
+    pub(crate) fn detail(&self) -> Detail {
+        Detail {
+            state: match self.finding {
+                Finding::Passed => VoteState::Up,
+                Finding::Failed(_) => VoteState::Down,
+                Finding::Abstained(_) => VoteState::Unknown,
+            },
+            reason: self.finding.reason(),
+            response_code: self.response_code,
+            rtt_us: self.rtt.and_then(|rtt| u32::try_from(rtt.as_micros()).ok()),
+        }
+    }
 }
 
 /// What a probe says of its origin.

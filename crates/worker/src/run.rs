@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caps::Caps;
 use crate::config::WorkerConfig;
-use crate::engine;
 use crate::hub::Hub;
 use crate::manifest::disk::Disk;
 use crate::probe::{NetProber, SetupError};
 use crate::session::{ControlUrlError, Impossible, Sessions};
 use crate::status::WorkerStatus;
+use crate::{engine, one_off};
 
 /// Between two attempts to write what the disk would not take.
 const SAVE_AGAIN: Duration = Duration::from_secs(30);
@@ -67,8 +67,12 @@ pub async fn run(config: WorkerConfig, stop: CancellationToken, status: watch::S
     let mut loops: JoinSet<Result<(), JoinError>> = JoinSet::new();
     let in_flight_max = config.probes_in_flight_max.max(1);
     loops.spawn({
-        let (hub, stop) = (hub.clone(), stop.clone());
+        let (hub, prober, stop) = (hub.clone(), prober.clone(), stop.clone());
         async move { engine::run(&hub, prober, in_flight_max, stop).await }
+    });
+    loops.spawn({
+        let (hub, stop) = (hub.clone(), stop.clone());
+        async move { one_off::run(&hub.one_offs, hub.capabilities, prober, stop).await }
     });
     loops.spawn(sessions.run(hub.clone(), stop.clone()));
     loops.spawn(keep(hub, stop));

@@ -9,6 +9,7 @@ mod evidence;
 mod failover;
 mod isolation;
 mod one_command;
+mod previews;
 mod quorum;
 mod restart;
 mod secret_headers;

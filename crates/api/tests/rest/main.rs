@@ -9,6 +9,7 @@ mod monitor_groups;
 mod monitors;
 mod openapi;
 mod pools;
+mod previews;
 mod references;
 mod regions;
 mod secret_headers;

@@ -173,6 +173,12 @@ impl World {
         pop
     }
 
+    /// Makes all rows of a table as old as if they had been written an hour earlier.
+    pub(crate) async fn an_hour_passes(&self, table: &str, column: &str) {
+        let admin = self.admin.clone().database(&self.database);
+        run(&admin, format!("update {table} set {column} = {column} - interval '1 hour'")).await;
+    }
+
     /// One request on a connection of its own; the path begins below `/client/v4`.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
         self.send_raw(method, &format!("/client/v4{path}"), headers, body).await

@@ -8,6 +8,7 @@ mod identity;
 mod loading;
 mod manifests;
 mod postgres;
+mod previews;
 mod quorum;
 mod takeover;
 mod worker;

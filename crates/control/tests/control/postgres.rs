@@ -20,19 +20,19 @@ use tokio::time::Instant;
 use crate::worker::{Script, Worker};
 use crate::world::{holds, pool, timings, until};
 
-const PEPPER: Pepper = Pepper([7; 32]);
-const LIMITS: Limits =
+pub(crate) const PEPPER: Pepper = Pepper([7; 32]);
+pub(crate) const LIMITS: Limits =
     Limits { load_balancers: 5, pools: 5, origins: 20, monitors: 5, max_origins_per_pool: 5, minimum_monitor_interval: 1 };
 
 /// A migrated database, dropped by [`Database::drop`].
-struct Database {
+pub(crate) struct Database {
     server: PgConnectOptions,
     name: String,
-    db: Db,
+    pub(crate) db: Db,
 }
 
 impl Database {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a server to make databases on; `cargo xtask test` sets it");
         let server = PgConnectOptions::from_str(&url).unwrap();
         let name = format!("quorate_control_{:032x}", rand::random::<u128>());
@@ -45,12 +45,27 @@ impl Database {
         Self { server, name, db }
     }
 
-    async fn drop(self) {
+    pub(crate) async fn drop(self) {
         self.db.close().await;
         let mut conn = self.server.connect().await.unwrap();
         conn.execute(AssertSqlSafe(format!("drop database {} with (force)", self.name))).await.unwrap();
         conn.close().await.unwrap();
     }
+}
+
+/// A ready replica over it.
+pub(crate) async fn control_over(db: &Db, poll_ms: u32) -> Control {
+    let config = ControlConfig {
+        timings: quorate_core::timings::Timings { poll_ms, ..timings() },
+        listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        tls: None,
+        advertise_url: None,
+        version: "0.0.0".to_owned(),
+        retain_days: 90,
+    };
+    let control = Control::start(config, db.clone(), PEPPER).unwrap();
+    until("control is ready", async || control.ready()).await;
+    control
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,17 +83,7 @@ async fn an_origin_dies_and_heals_over_postgres_and_a_change_is_announced() {
     op.commit().await.unwrap();
 
     // The product's own poll, so that only the announcement can be quick.
-    let timings = quorate_core::timings::Timings { poll_ms: 60_000, ..timings() };
-    let config = ControlConfig {
-        timings,
-        listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        tls: None,
-        advertise_url: None,
-        version: "0.0.0".to_owned(),
-        retain_days: 90,
-    };
-    let control = Control::start(config, db.clone(), PEPPER).unwrap();
-    until("control is ready", async || control.ready()).await;
+    let control = control_over(db, 60_000).await;
     let mut workers = Vec::new();
     for script in scripts {
         workers.push(Worker::dials(control.address(), script).await);
@@ -111,7 +116,7 @@ async fn an_origin_dies_and_heals_over_postgres_and_a_change_is_announced() {
     let mut state = VoteState::Down;
     for count in 2..22 {
         // Past the minimum spacing, so that the bucket is idle.
-        tokio::time::sleep(Duration::from_millis(u64::from(timings.tick_ms) + 5)).await;
+        tokio::time::sleep(Duration::from_millis(u64::from(timings().tick_ms) + 5)).await;
         let changed = Instant::now();
         for worker in &mut workers {
             worker.changes(check, state).await;

@@ -84,6 +84,8 @@ pub(crate) struct Heard {
     pub(crate) acked_round: u64,
     pub(crate) map: Option<v1::BucketMap>,
     pub(crate) fence: Option<v1::Fence>,
+    /// One-off probes that it was asked for, unanswered.
+    pub(crate) requests: Vec<v1::ProbeRequest>,
     pub(crate) ended: Option<Result<(), Status>>,
     /// Steps are kept but neither taken up nor acknowledged.
     pub(crate) stubborn: bool,
@@ -123,6 +125,10 @@ impl Worker {
         let worker = Self { script, out, heard, changed, _reading: reading };
         worker.sends(ToControl::Hello((&worker.script.hello).into())).await;
         Ok(worker)
+    }
+
+    pub(crate) fn script(&self) -> Script {
+        self.script.clone()
     }
 
     pub(crate) async fn sends(&self, body: ToControl) {
@@ -259,6 +265,7 @@ fn take(heard: &mut Heard, body: FromControl) -> Option<v1::ManifestAck> {
         FromControl::BucketMap(map) => heard.map = Some(map),
         FromControl::Fence(fence) => heard.fence = Some(fence),
         FromControl::Throttle(_) => {}
+        FromControl::ProbeRequest(request) => heard.requests.push(*request),
         FromControl::ManifestDrop(drop) => {
             heard.drops.push(drop.bucket);
             heard.held.remove(&Bucket::new(drop.bucket.try_into().unwrap()).unwrap());

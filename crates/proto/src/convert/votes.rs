@@ -4,7 +4,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use quorate_core::bucket::Bucket;
 use quorate_core::vote::{Detail, VoteState};
 
-use super::{Malformed, bucket};
+use super::{Malformed, bucket, detail};
 use crate::v1;
 
 /// Bytes of one packed [`Detail`] in a window.
@@ -134,10 +134,6 @@ impl TryFrom<&v1::DeltaEntry> for Change {
             detail: detail(entry.detail)?,
         })
     }
-}
-
-fn detail(packed: u64) -> Result<Detail, Malformed> {
-    Detail::unpack(packed).ok_or(Malformed::Detail { packed })
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use quorate_core::ids::ReplicaId;
 use quorate_core::monitor::MonitorSettings;
 use quorate_core::monitor_group::{MemberSettings, MonitorGroupSettings};
+use quorate_core::preview::PreviewPool;
 use quorate_store::verdicts::{PgVerdicts, VerdictStore};
-use quorate_store::{Error, accounts, events, health, load_balancers, monitor_groups, monitors, pools, zones};
+use quorate_store::{Error, accounts, events, health, load_balancers, monitor_groups, monitors, pools, previews, zones};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
 use crate::statement_rules::statements;
@@ -50,6 +51,7 @@ async fn furnished(world: &Database) -> (quorate_core::ids::AccountId, quorate_c
     };
     let group = MonitorGroupSettings { description: "shop".to_owned(), members: vec![member] };
     monitor_groups::create(&mut tenant, account, &group).await.unwrap();
+    previews::create(&mut tenant, account, &MonitorSettings::default(), &[PreviewPool::of(&pool, &[])], |_| true).await.unwrap();
     tenant.commit().await.unwrap();
     let store = PgVerdicts::new(world.db.clone());
     let me = ReplicaId::random(&mut rand::rng());

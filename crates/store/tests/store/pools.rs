@@ -229,7 +229,8 @@ async fn a_pool_in_use_is_not_deleted_and_tells_every_place() {
 async fn a_committed_change_wakes_the_listeners() {
     let world = Database::new().await;
     let account = support::account(&world.db).await.id;
-    let mut changes = listen::config_changes(&world.db).await.unwrap();
+    let mut changes = listen::changes(&world.db).await.unwrap();
     support::pool(&world.db, account, "eu", 1).await;
-    tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.expect("a wake-up").unwrap();
+    let woken = tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.expect("a wake-up").unwrap();
+    assert_eq!(woken, listen::Wake::Config);
 }

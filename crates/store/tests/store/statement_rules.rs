@@ -63,10 +63,12 @@ fn rule_3_every_statement_on_the_health_group_names_its_buckets() {
 }
 
 #[test]
-fn rule_5_only_configuration_changes_notify() {
+fn rule_5_only_configuration_changes_and_previews_notify() {
     let notifying: Vec<String> = statements().into_iter().filter(|statement| statement.to_lowercase().contains("notify")).collect();
-    assert_eq!(notifying.len(), 1, "{notifying:?}");
-    assert!(notifying[0].contains("set config_seq = b.config_seq + 1"), "{notifying:?}");
+    assert_eq!(notifying.len(), 2, "{notifying:?}");
+    for cause in ["set config_seq = b.config_seq + 1", "insert into preview_answer"] {
+        assert!(notifying.iter().any(|statement| statement.contains(cause)), "{notifying:?}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use prost::Message as _;
 use quorate_core::ids::ReplicaId;
 use quorate_core::timings::{Timings, ms};
 use quorate_proto::PROTOCOL;
-use quorate_proto::convert::{BucketMap, Change, Hello, Malformed};
+use quorate_proto::convert::{BucketMap, Change, Hello, Malformed, ProbeAnswer};
 use quorate_proto::v1::control_message::Body as FromControl;
 use quorate_proto::v1::worker_gateway_client::WorkerGatewayClient;
 use quorate_proto::v1::worker_message::Body as ToControl;
@@ -37,6 +37,8 @@ const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 const HELLOS_MAX: usize = 3;
 /// Messages handed to the transport and not taken by it yet.
 const OUTGOING_MAX: usize = 4;
+/// Answers to one-off probes that wait for this session.
+const ANSWERS_MAX: usize = 64;
 /// After Goodbye, for control to end the stream.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -167,6 +169,9 @@ struct Session<'a> {
     reporter: Reporter,
     budget: Budget,
     rhythm: Rhythm,
+    /// For the answers to one-off probes.
+    answers: mpsc::Sender<ProbeAnswer>,
+    answered: mpsc::Receiver<ProbeAnswer>,
     /// Something may have changed that this session has not told.
     news: bool,
     /// When news may go at the earliest.
@@ -185,6 +190,7 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         let or = |limit: u32, default: usize| if limit == 0 { default } else { usize::try_from(limit).unwrap_or(default) };
         around.hub.board().checks_max = or(limits.checks_max, CHECKS_MAX);
+        let (answers, answered) = mpsc::channel(ANSWERS_MAX);
         let per_second = if limits.delta_entries_per_second == 0 { DELTA_ENTRIES_PER_SECOND } else { limits.delta_entries_per_second };
         Self {
             around,
@@ -197,6 +203,8 @@ impl<'a> Session<'a> {
             reporter: Reporter::default(),
             budget: Budget::new(per_second, now),
             rhythm: Rhythm::new(ms(timings.round_ms), now),
+            answers,
+            answered,
             // A new session tells everything first.
             news: true,
             news_from: now,
@@ -222,6 +230,7 @@ impl<'a> Session<'a> {
                 heard = incoming.message() => self.hear(heard?.ok_or(Ended::Closed)?)?,
                 Ok(()) = changed.changed() => self.news = true,
                 Ok(()) = directory.changed() => self.news = true,
+                Some(answer) = self.answered.recv(), if is_free => self.queue.push_back(message(ToControl::ProbeAnswer((&answer).into()))),
                 () = sleep_until(self.rhythm.next()), if is_free => self.round(Instant::now()),
                 () = sleep_until(self.news_from), if is_free && self.news => self.tell_news(Instant::now()),
             }
@@ -256,6 +265,11 @@ impl<'a> Session<'a> {
                 self.budget.throttle(throttle.delta_entries_per_second, now);
                 self.news_from = now;
                 self.news = true;
+            }
+            Some(FromControl::ProbeRequest(request)) => {
+                if let Some(refusal) = self.around.hub.one_offs.ask(*request, &self.answers) {
+                    self.queue.push_back(self::message(ToControl::ProbeAnswer((&refusal).into())));
+                }
             }
             Some(FromControl::Fence(fence)) => return Err(fenced(&fence)),
             Some(FromControl::Welcome(_)) => tracing::debug!("control says Welcome twice"),

@@ -32,6 +32,10 @@ impl Origin {
         Self { address, came, accepting }
     }
 
+    pub(crate) fn times_probed(&self) -> usize {
+        self.came.load(Ordering::Relaxed)
+    }
+
     pub(crate) async fn dies(mut self) {
         self.accepting.shutdown().await;
     }

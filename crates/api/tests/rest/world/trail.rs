@@ -4,7 +4,7 @@
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
 /// Tables of things that are no configuration, so that making them is no change to write down.
-const NO_CONFIGURATION: [&str; 0] = [];
+const NO_CONFIGURATION: [&str; 1] = ["preview"];
 
 /// Tables of objects: those that have an account and are named after their identifier, as `pool` is.
 const OBJECT_TABLES: &str = "

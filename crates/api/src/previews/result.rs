@@ -1,0 +1,120 @@
+//! The result of a preview, in the shape that clients know, with each region's word beside it.
+
+use std::collections::BTreeMap;
+
+use quorate_core::evidence::rtt_text;
+use quorate_core::failure::{self, FailureReason};
+use quorate_core::pop::Pop;
+use quorate_core::preview::{Answer, OriginOutcome, PreviewPool, Seen};
+use quorate_core::region::Region;
+use quorate_core::vote::VoteState;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What has been seen of a pool.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PoolResult {
+    /// `pending` until every region has answered or will not; then `finished`.
+    status: &'static str,
+    /// Whether at least `minimum_origins` origins pass; null until it is finished, and where nothing is known.
+    healthy: Option<bool>,
+    /// One object an enabled origin, with one key: the origin's address.
+    origins: Vec<BTreeMap<String, OriginResult>>,
+}
+
+/// What has been seen of an origin.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct OriginResult {
+    /// What a majority of the regions says; null where none does, or not yet.
+    healthy: Option<bool>,
+    #[serde(flatten)]
+    told: Told,
+    /// What each region says, by its code.
+    regions: BTreeMap<&'static str, RegionResult>,
+}
+
+/// What one region says of an origin.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct RegionResult {
+    /// `pending`, `answered`, `no_workers` (none is registered there) or `unanswered` (none answered in time).
+    status: &'static str,
+    /// Where it was probed from: `London, GB`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pop: Option<String>,
+    /// Null: not answered, or the worker abstains.
+    healthy: Option<bool>,
+    #[serde(flatten)]
+    told: Told,
+    /// Why the probe cannot be made as it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// What stands behind `healthy`.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct Told {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_code: Option<u16>,
+    /// `12.1ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt: Option<String>,
+}
+
+impl PoolResult {
+    pub(super) fn of<'a>(pool: &PreviewPool, answer: impl Fn(Region) -> Option<&'a Answer>, pops: &[Pop]) -> Self {
+        let outcome = pool.outcome(&answer);
+        let origin = |(index, (settings, seen)): (usize, (&quorate_core::pool::OriginSettings, &OriginOutcome))| {
+            let regions = pool.regions.iter().map(|region| (region.code(), RegionResult::of(answer(*region), index, pops)));
+            let told = Told::of(seen.healthy, seen.reason, seen.response_code, seen.rtt_us);
+            BTreeMap::from([(settings.address.clone(), OriginResult { healthy: seen.healthy, told, regions: regions.collect() })])
+        };
+        Self {
+            status: if outcome.finished { "finished" } else { "pending" },
+            healthy: outcome.healthy,
+            origins: pool.origins.iter().zip(&outcome.origins).enumerate().map(origin).collect(),
+        }
+    }
+}
+
+impl RegionResult {
+    fn of(answer: Option<&Answer>, origin: usize, pops: &[Pop]) -> Self {
+        let silent = |status| Self { status, ..Self::default() };
+        match answer {
+            None | Some(Answer::Pending) => silent("pending"),
+            Some(Answer::NoWorkers) => silent("no_workers"),
+            Some(Answer::Unanswered) => silent("unanswered"),
+            Some(Answer::Seen { pop, origins }) => {
+                let place = pops.iter().find(|known| known.no == *pop).map_or_else(|| format!("unregistered PoP #{}", pop.0), Pop::place);
+                let Some(Seen { detail, error }) = origins.get(origin) else { return silent("unanswered") };
+                let healthy = match detail.state {
+                    VoteState::Up => Some(true),
+                    VoteState::Down => Some(false),
+                    VoteState::Unknown | VoteState::ConfigError => None,
+                };
+                Self {
+                    status: "answered",
+                    pop: Some(place),
+                    healthy,
+                    told: Told::of(healthy, detail.reason, detail.response_code, detail.rtt_us),
+                    error: error.clone(),
+                }
+            }
+        }
+    }
+}
+
+impl Told {
+    fn of(healthy: Option<bool>, reason: Option<FailureReason>, response_code: Option<u16>, rtt_us: Option<u32>) -> Self {
+        let is_told = healthy.is_some() || reason.is_some();
+        Self {
+            failure_reason: is_told.then(|| failure::text_of(reason)),
+            failure_code: is_told.then(|| failure::code_of(reason)),
+            response_code,
+            rtt: rtt_us.map(rtt_text),
+        }
+    }
+}
