@@ -128,6 +128,13 @@ impl Caller {
         if self.token.accounts.contains(&account) { Ok(account) } else { Err(ApiError::OutOfReach) }
     }
 
+    /// Changes in an account that the body names, not the path.
+    pub(crate) fn edits(self, account: AccountId) -> Result<InAccount<Edit>, ApiError> {
+        let account = self.reaches(account)?;
+        self.may::<Edit>()?;
+        Ok(InAccount { account, caller: self, access: PhantomData })
+    }
+
     fn may<A: Access>(&self) -> Result<(), ApiError> {
         match (A::SCOPE, self.token.scope) {
             (Scope::Read, Scope::Read | Scope::Edit) | (Scope::Edit, Scope::Edit) => Ok(()),

@@ -125,8 +125,8 @@ fn v4() -> Routes {
             "/accounts/{account_id}/audit_logs",
             get(audit_logs::list).query(audit_logs::query).says("Changes, of one account: who made which, newest first"),
         )
-        .route("/zones", get(zones::list).query(zones::query))
-        .route("/zones/{zone_id}", get(zones::show))
+        .route("/zones", get(zones::list).query(zones::query).post(zones::create).reads(zones::told))
+        .route("/zones/{zone_id}", get(zones::show).delete(zones::delete))
         .route("/user", get(user::show).says("Who is asking"))
         .route("/user/tokens/verify", get(user::verify).says("Whether the token works"))
 }

@@ -6,9 +6,11 @@ mod load_balancer;
 mod monitor;
 mod monitor_group;
 mod pool;
+mod zone;
 
 pub use load_balancer::{PlaceKind, is_pop};
 pub use pool::PoolRules;
+pub use zone::domain;
 
 /// One bad field.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Zones: domains of an account.
 
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use quorate_core::ids::{AccountId, ZoneId};
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use crate::accounts;
 use crate::audit::{self, Audited};
 use crate::db::{Operator, Tenant};
 use crate::error::{Error, Referrer, on_constraint};
-use crate::row::{Place, hex};
+use crate::row::{self, Place, hex};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
@@ -18,16 +20,53 @@ pub struct Zone {
     pub account_name: String,
     /// Lower case, no trailing dot: `example.com`.
     pub name: String,
+    pub kind: ZoneKind,
     pub load_balancing_enabled: bool,
     pub created_on: Timestamp,
     pub modified_on: Timestamp,
 }
+
+/// What a zone is asked to be. Kept and given back: nothing here depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ZoneKind {
+    #[default]
+    Full,
+    Partial,
+    Secondary,
+    Internal,
+}
+
+impl ZoneKind {
+    pub const ALL: [Self; 4] = [Self::Full, Self::Partial, Self::Secondary, Self::Internal];
+
+    /// As it is written on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Partial => "partial",
+            Self::Secondary => "secondary",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl FromStr for ZoneKind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("{name:?} is no kind of zone"))
+    }
+}
+
+/// Zones that requests may make in an account; the operator's commands know no limit.
+pub const ZONES_MAX: u32 = 1000;
 
 struct Row {
     account_id: Vec<u8>,
     zone_id: Vec<u8>,
     account_name: String,
     name: String,
+    kind: String,
     load_balancing_enabled: bool,
     created_on: jiff_sqlx::Timestamp,
     modified_on: jiff_sqlx::Timestamp,
@@ -42,6 +81,7 @@ impl TryFrom<Row> for Zone {
             id: place.id("zone_id", &row.zone_id)?,
             account_id: place.id("account_id", &row.account_id)?,
             account_name: row.account_name,
+            kind: place.text("kind", &row.kind)?,
             name: row.name,
             load_balancing_enabled: row.load_balancing_enabled,
             created_on: row.created_on.to_jiff(),
@@ -66,36 +106,51 @@ impl Audited for Zone {
     }
 
     fn fields(&self) -> Value {
-        json!({"name": self.name, "load_balancing_enabled": self.load_balancing_enabled})
+        json!({"name": self.name, "type": self.kind.name(), "load_balancing_enabled": self.load_balancing_enabled})
     }
 }
 
 /// `Error::NotUnique { field: "name" }` where the name is taken in the account, `Error::MissingReference` for the account.
 pub async fn create(op: &mut Operator, account: AccountId, name: &str) -> Result<Zone, Error> {
     accounts::lock(op.conn(), account).await?;
+    insert(op.conn(), account, name, ZoneKind::Full).await
+}
+
+/// Like [`create`], for a request; `Error::QuotaExceeded` at [`ZONES_MAX`].
+pub async fn create_in(db: &mut Tenant, account: AccountId, name: &str, kind: ZoneKind) -> Result<Zone, Error> {
+    accounts::lock(db.conn(), account).await?;
+    let there = sqlx::query_scalar!(r#"select count(*) as "count!" from zone where account_id = $1"#, account.as_bytes())
+        .fetch_one(db.conn())
+        .await?;
+    accounts::within_quota("zones", ZONES_MAX, row::count(there), 1)?;
+    insert(db.conn(), account, name, kind).await
+}
+
+async fn insert(conn: &mut PgConnection, account: AccountId, name: &str, kind: ZoneKind) -> Result<Zone, Error> {
     let id = ZoneId::random(&mut rand::rng());
     sqlx::query!(
         r#"
-        insert into zone (account_id, zone_id, name, created_on, modified_on)
-        select $1, $2, $3, now.instant, now.instant
+        insert into zone (account_id, zone_id, name, kind, created_on, modified_on)
+        select $1, $2, $3, $4, now.instant, now.instant
         from (select clock_timestamp() as instant) as now
         "#,
         account.as_bytes(),
         id.as_bytes(),
-        name
+        name,
+        kind.name(),
     )
-    .execute(op.conn())
+    .execute(&mut *conn)
     .await
     .map_err(|problem| on_constraint(problem, "zone_name_key", || Error::NotUnique { field: "name" }))?;
-    let zone = select(op.conn(), Some(id)).await?.pop();
+    let zone = select(&mut *conn, Some(id)).await?.pop();
     let zone = zone.ok_or_else(|| Error::MissingReference { resource: "zone", id: id.to_string() })?;
-    audit::created(op.conn(), &zone).await?;
+    audit::created(conn, &zone).await?;
     Ok(zone)
 }
 
 /// `Ok(None)`: no such zone.
 pub async fn set_load_balancing(op: &mut Operator, id: ZoneId, enabled: bool) -> Result<Option<Zone>, Error> {
-    let Some(before) = find_for_update(op, id).await? else { return Ok(None) };
+    let Some(before) = find_for_update(op.conn(), id).await? else { return Ok(None) };
     if before.load_balancing_enabled == enabled {
         return Ok(Some(before));
     }
@@ -118,11 +173,11 @@ pub async fn set_load_balancing(op: &mut Operator, id: ZoneId, enabled: bool) ->
 }
 
 /// Under the lock of its account.
-async fn find_for_update(op: &mut Operator, id: ZoneId) -> Result<Option<Zone>, Error> {
-    let Some(found) = select(op.conn(), Some(id)).await?.pop() else { return Ok(None) };
-    accounts::lock(op.conn(), found.account_id).await?;
+async fn find_for_update(conn: &mut PgConnection, id: ZoneId) -> Result<Option<Zone>, Error> {
+    let Some(found) = select(&mut *conn, Some(id)).await?.pop() else { return Ok(None) };
+    accounts::lock(&mut *conn, found.account_id).await?;
     // Once more: it may have changed before the lock.
-    Ok(select(op.conn(), Some(id)).await?.pop())
+    Ok(select(conn, Some(id)).await?.pop())
 }
 
 /// In creation order.
@@ -132,7 +187,16 @@ pub async fn list_all(op: &mut Operator) -> Result<Vec<Zone>, Error> {
 
 /// `Error::Referenced` while load balancers are in it. `Ok(false)`: no such zone.
 pub async fn delete(op: &mut Operator, id: ZoneId) -> Result<bool, Error> {
-    let Some(zone) = find_for_update(op, id).await? else { return Ok(false) };
+    remove(op.conn(), id).await
+}
+
+/// Like [`delete`], for a request.
+pub async fn delete_in(db: &mut Tenant, id: ZoneId) -> Result<bool, Error> {
+    remove(db.conn(), id).await
+}
+
+async fn remove(conn: &mut PgConnection, id: ZoneId) -> Result<bool, Error> {
+    let Some(zone) = find_for_update(&mut *conn, id).await? else { return Ok(false) };
     let inside = sqlx::query!(
         r#"
         select load_balancer_id, name
@@ -143,7 +207,7 @@ pub async fn delete(op: &mut Operator, id: ZoneId) -> Result<bool, Error> {
         zone.account_id.as_bytes(),
         id.as_bytes()
     )
-    .fetch_all(op.conn())
+    .fetch_all(&mut *conn)
     .await?;
     if !inside.is_empty() {
         let referrers = inside.into_iter().map(|row| Referrer {
@@ -155,9 +219,9 @@ pub async fn delete(op: &mut Operator, id: ZoneId) -> Result<bool, Error> {
         return Err(Error::Referenced { referrers: referrers.collect() });
     }
     sqlx::query!("delete from zone where account_id = $1 and zone_id = $2", zone.account_id.as_bytes(), id.as_bytes())
-        .execute(op.conn())
+        .execute(&mut *conn)
         .await?;
-    audit::deleted(op.conn(), &zone).await?;
+    audit::deleted(conn, &zone).await?;
     Ok(true)
 }
 
@@ -175,7 +239,7 @@ async fn select(conn: &mut PgConnection, id: Option<ZoneId>) -> Result<Vec<Zone>
     sqlx::query_as!(
         Row,
         r#"
-        select z.account_id, z.zone_id, a.name as account_name, z.name, z.load_balancing_enabled,
+        select z.account_id, z.zone_id, a.name as account_name, z.name, z.kind, z.load_balancing_enabled,
             z.created_on as "created_on: jiff_sqlx::Timestamp", z.modified_on as "modified_on: jiff_sqlx::Timestamp"
         from zone as z
         join account as a on a.account_id = z.account_id

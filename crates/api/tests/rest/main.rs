@@ -10,6 +10,7 @@ mod monitors;
 mod openapi;
 mod pools;
 mod previews;
+mod quotas;
 mod references;
 mod regions;
 mod secret_headers;

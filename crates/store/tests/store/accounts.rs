@@ -2,7 +2,9 @@
 
 use quorate_core::monitor::MonitorSettings;
 use quorate_store::accounts::{self, Limits, Usage};
+use quorate_store::zones::{ZONES_MAX, ZoneKind};
 use quorate_store::{Error, load_balancers, monitors, pools, zones};
+use sqlx::{AssertSqlSafe, Executor};
 use tokio::task::JoinSet;
 
 use crate::support::{self, Database, LIMITS};
@@ -132,4 +134,25 @@ async fn a_zone_is_unique_in_its_account_and_guarded_by_its_load_balancers() {
     let mut op = world.db.operator().await.unwrap();
     assert!(zones::delete(&mut op, zone.id).await.unwrap());
     assert!(!zones::delete(&mut op, zone.id).await.unwrap());
+}
+
+#[tokio::test]
+async fn requests_make_zones_up_to_a_number_and_the_operator_beyond() {
+    let world = Database::new().await;
+    let account = support::account(&world.db).await.id;
+    let many = format!(
+        r"insert into zone (account_id, zone_id, name)
+          select '\x{account}', decode(md5(n::text), 'hex'), 'z' || n || '.example' from generate_series(2, {ZONES_MAX}) as n"
+    );
+    world.admin().await.execute(AssertSqlSafe(many)).await.unwrap();
+    let mut tenant = world.db.tenant(&[account]).await.unwrap();
+    let last = zones::create_in(&mut tenant, account, "last.example", ZoneKind::Internal).await.unwrap();
+    assert_eq!((last.kind, last.load_balancing_enabled), (ZoneKind::Internal, true));
+    let refused = zones::create_in(&mut tenant, account, "more.example", ZoneKind::Full).await;
+    assert!(matches!(refused, Err(Error::QuotaExceeded { resource: "zones", limit: ZONES_MAX, count: ZONES_MAX })), "{refused:?}");
+    assert!(zones::delete_in(&mut tenant, last.id).await.unwrap());
+    zones::create_in(&mut tenant, account, "more.example", ZoneKind::Full).await.unwrap();
+    tenant.commit().await.unwrap();
+    let mut op = world.db.operator().await.unwrap();
+    zones::create(&mut op, account, "operators.example").await.unwrap();
 }

@@ -7,6 +7,7 @@ use quorate_core::monitor::MonitorSettings;
 use quorate_core::monitor_group::{MemberSettings, MonitorGroupSettings};
 use quorate_core::preview::PreviewPool;
 use quorate_store::verdicts::{PgVerdicts, VerdictStore};
+use quorate_store::zones::ZoneKind;
 use quorate_store::{Error, accounts, events, health, load_balancers, monitor_groups, monitors, pools, previews, zones};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
@@ -109,6 +110,7 @@ async fn a_tenant_sees_and_changes_nothing_of_another_account() {
     assert_eq!(health::of_pool(&mut tenant, account, theirs.id).await.unwrap(), None);
     for refused in [
         monitors::create(&mut tenant, account, &MonitorSettings::default()).await.map(drop),
+        zones::create_in(&mut tenant, account, "example.org", ZoneKind::Full).await.map(drop),
         pools::create(&mut tenant, account, &theirs.settings).await.map(drop),
         pools::replace(&mut tenant, account, theirs.id, &pool.settings).await.map(drop),
         pools::delete(&mut tenant, account, theirs.id).await.map(drop),
@@ -150,6 +152,8 @@ async fn each_role_can_do_its_own_work_and_no_more() {
         ("quorate_app", "select secret_digest from pop"),
         ("quorate_app", "update account set monitors_max = 1000"),
         ("quorate_app", "insert into account default values"),
+        ("quorate_app", "update zone set load_balancing_enabled = true"),
+        ("quorate_app", "insert into zone (load_balancing_enabled) values (true)"),
         ("quorate_app", "update check_state set verdict = 1"),
         ("quorate_app", "update pool_state set state = 1"),
         ("quorate_app", "update bucket_owner set epoch = 0"),
