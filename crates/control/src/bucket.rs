@@ -77,6 +77,8 @@ pub(crate) struct Slot {
     pub(crate) committing: bool,
     /// No decision before this: the minimum spacing, or the pause after a refusal.
     pub(crate) not_before: Option<Instant>,
+    /// When the vote was heard that a decision is asked for.
+    pub(crate) heard_at: Option<Instant>,
     /// When a change that nobody waits for is published on its own.
     pub(crate) calm_due: Option<Instant>,
     /// When the evaluator comes back to it by itself.
@@ -126,6 +128,7 @@ impl Slot {
             seats_checked: false,
             committing: false,
             not_before: None,
+            heard_at: None,
             calm_due: None,
             later: None,
             refusals: 0,

@@ -10,6 +10,10 @@ pub(crate) fn all() {
     describe_gauge!("quorate_pools_without_quorum", "Pools whose missing votes make a majority impossible, of the buckets owned");
     describe_gauge!("quorate_pools_unreadable", "Pools left out of the buckets served, because this release cannot read their rows");
     describe_histogram!("quorate_commit_seconds", "From a decision to the answer of the database");
+    describe_histogram!(
+        "quorate_verdict_seconds",
+        "From the vote that led to verdicts to the answer of the database that they are published"
+    );
     describe_counter!("quorate_commits_total", "Commits by outcome: committed, refused, fenced, stale, unknown");
     describe_counter!("quorate_verdicts_total", "Verdicts published, by the new verdict");
     describe_counter!("quorate_preview_answers_total", "Answers of regions to previews, by outcome: seen, no_workers, unanswered");

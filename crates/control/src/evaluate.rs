@@ -67,6 +67,7 @@ impl Queue {
 /// What became of a commit.
 struct Outcome {
     tick: Tick,
+    heard_at: Option<Instant>,
     began: Instant,
     more: bool,
     result: Result<Committed, CommitError>,
@@ -125,7 +126,7 @@ pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>)
             match consider(&shared, bucket) {
                 Next::Nothing => {}
                 Next::Later(due) => later.push(Reverse((due, bucket))),
-                Next::Commit(decision) => commit(&shared, decision, &mut commits),
+                Next::Commit(decision, heard_at) => commit(&shared, decision, heard_at, &mut commits),
             }
         }
         throttle(&shared);
@@ -145,7 +146,8 @@ pub(crate) async fn run<S: VerdictStore, R: Registry>(shared: Arc<Shared<S, R>>)
 enum Next {
     Nothing,
     Later(Instant),
-    Commit(Decision),
+    /// With the instant at which the vote was heard that led to it.
+    Commit(Decision, Option<Instant>),
 }
 
 fn consider<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, bucket: Bucket) -> Next {
@@ -156,6 +158,7 @@ fn consider<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, bucket: Bucket)
     if let Some(due) = slot.not_before.filter(|due| *due > now) {
         return later(&mut slot, due);
     }
+    let heard_at = slot.heard_at.take();
     let registered = shared.registered.load();
     let view = View {
         replica: shared.me.id,
@@ -177,7 +180,7 @@ fn consider<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, bucket: Bucket)
     }
     slot.calm_due = None;
     slot.committing = true;
-    Next::Commit(decision)
+    Next::Commit(decision, heard_at)
 }
 
 /// Comes back to a bucket, at the earliest of the times that were asked for.
@@ -189,19 +192,24 @@ fn later(slot: &mut Slot, due: Instant) -> Next {
     Next::Later(due)
 }
 
-fn commit<S: VerdictStore, R: Registry>(shared: &Arc<Shared<S, R>>, decision: Decision, commits: &mut JoinSet<Outcome>) {
+fn commit<S: VerdictStore, R: Registry>(
+    shared: &Arc<Shared<S, R>>,
+    decision: Decision,
+    heard_at: Option<Instant>,
+    commits: &mut JoinSet<Outcome>,
+) {
     let shared = Arc::clone(shared);
     commits.spawn(async move {
         let Decision { tick, more } = decision;
         let began = Instant::now();
         let result = shared.verdicts.commit(&tick).await;
-        Outcome { tick, began, more, result }
+        Outcome { tick, heard_at, began, more, result }
     });
 }
 
 /// Draws the consequences of a commit, and asks for the next decision of its bucket.
 fn settle<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, outcome: Outcome) {
-    let Outcome { tick, began, more, result } = outcome;
+    let Outcome { tick, heard_at, began, more, result } = outcome;
     metrics::histogram!("quorate_commit_seconds").record(began.elapsed());
     let mut slot = shared.board.lock(tick.bucket);
     slot.committing = false;
@@ -209,6 +217,9 @@ fn settle<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, outcome: Outcome)
     let label = match result {
         Ok(_) => {
             slot.published(&tick);
+            if let Some(heard_at) = heard_at.filter(|_| !tick.checks.is_empty()) {
+                metrics::histogram!("quorate_verdict_seconds").record(heard_at.elapsed());
+            }
             shared.fallen.published(&tick);
             slot.refusals = 0;
             // What did not fit goes on at once, behind the buckets that wait.

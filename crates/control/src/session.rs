@@ -262,7 +262,12 @@ impl<'a, S: VerdictStore, R: Registry> Session<'a, S, R> {
 
     /// Gives one bucket's part of a message to its slot.
     fn give(&self, bucket: Bucket, give: impl FnOnce(&mut crate::bucket::Slot, quorate_core::pop::PopNo) -> Taken) -> Part {
-        Part::Taken(bucket, give(&mut self.shared.board.lock(bucket), self.ticket.pop()))
+        let mut slot = self.shared.board.lock(bucket);
+        let taken = give(&mut slot, self.ticket.pop());
+        if taken == (Taken::Kept { changed: true }) {
+            slot.heard_at = Some(Instant::now());
+        }
+        Part::Taken(bucket, taken)
     }
 
     async fn judge(&mut self, part: Part, what: &'static str) -> Result<(), Ended> {

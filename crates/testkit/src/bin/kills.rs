@@ -65,6 +65,7 @@ async fn main() {
     watching.abort_all();
 
     println!("{}", report(&results, pools));
+    println!("{}", spent(&world).await);
     println!("{}", memory(&world));
     let mut admin = world.database.admin().await;
     let doubled: i64 = scalar(&mut admin, "select count(*) - count(distinct (check_id, verdict_seq)) from health_event").await;
@@ -149,6 +150,27 @@ fn report(results: &[Kill], pools: usize) -> String {
         times.sort_unstable();
         let at = |percent: usize| times[(times.len() * percent).div_ceil(100).clamp(1, times.len()) - 1];
         writeln!(text, "{name:>14}: p50 {:.1?}  p90 {:.1?}  p99 {:.1?}  max {:.1?}", at(50), at(90), at(99), at(100))
+            .expect("a string takes text");
+    }
+    text
+}
+
+/// What control's own histograms say of the way from a vote to its verdict: the bound below which half of them, and nearly all, were.
+async fn spent(world: &World) -> String {
+    let url = format!("{}/metrics", world.controls[0].url());
+    let metrics = reqwest::get(&url).await.and_then(reqwest::Response::error_for_status).expect("control answers");
+    let metrics = metrics.text().await.expect("metrics are text");
+    let mut text = String::from("in control, by its histograms\n");
+    for (name, metric) in [("vote to verdict", "quorate_verdict_seconds"), ("commit", "quorate_commit_seconds")] {
+        let prefix = format!("{metric}_bucket{{le=\"");
+        let bounds: Vec<(&str, f64)> = metrics
+            .lines()
+            .filter_map(|line| line.strip_prefix(&prefix)?.split_once("\"} "))
+            .map(|(bound, count)| (bound, count.parse().expect("a count")))
+            .collect();
+        let total = bounds.last().expect("it was measured").1;
+        let within = |share: f64| bounds.iter().find(|(_, count)| *count >= share * total).expect("the last holds all").0;
+        writeln!(text, "{name:>16}: p50 within {} s, p90 within {} s, p99 within {} s", within(0.5), within(0.9), within(0.99))
             .expect("a string takes text");
     }
     text
