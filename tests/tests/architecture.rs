@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// What does not ship. It may use everything that does, and nothing that ships may use it.
-const NEVER_SHIPPED: [&str; 4] = ["quorate-testkit", "quorate-tests", "quorate-model", "xtask"];
+const NEVER_SHIPPED: [&str; 5] = ["quorate-testkit", "quorate-tests", "quorate-model", "quorate-bench", "xtask"];
 
 /// The model checks the functions of the core and must not reach further.
 const MODEL_MAY_USE: [&str; 1] = ["quorate-core"];

@@ -1,6 +1,7 @@
 //! `cargo xtask bench …`: figures, and the command that gives each.
 
 mod kills;
+mod probes;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -18,6 +19,8 @@ pub(crate) enum Bench {
     },
     /// Kill origins under real role processes: how long the committed event takes, and the memory of each role.
     Kills(kills::Kills),
+    /// What a probe costs beside HAProxy, the blackbox exporter and a bare program.
+    Probes(probes::Probes),
 }
 
 impl Bench {
@@ -25,6 +28,7 @@ impl Bench {
         match self {
             Self::Crates { arguments } => crates(&arguments).await,
             Self::Kills(kills) => kills.run().await,
+            Self::Probes(probes) => probes.run().await,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use metrics::{counter, gauge, histogram};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
 use crate::jobs::JobKey;
-use crate::probe::{Finding, Outcome, Prober};
+use crate::meters::Meters;
+use crate::probe::{Outcome, Prober};
 
 /// One probe that has ended.
 struct Done {
@@ -26,6 +26,7 @@ struct Done {
 pub(crate) async fn run<P: Prober>(hub: &Hub, prober: Arc<P>, in_flight_max: usize, stop: CancellationToken) -> Result<(), JoinError> {
     let mut running: JoinSet<Done> = JoinSet::new();
     let mut rescheduled = hub.rescheduled.subscribe();
+    let mut meters = Meters::new();
     loop {
         let has_room = running.len() < in_flight_max;
         let due = hub.board().jobs.next_due();
@@ -37,27 +38,27 @@ pub(crate) async fn run<P: Prober>(hub: &Hub, prober: Arc<P>, in_flight_max: usi
                 while let Some(done) = running.try_join_next() {
                     all.push(done?);
                 }
-                finish(hub, &all);
+                finish(hub, &mut meters, &all);
             }
             Ok(()) = rescheduled.changed() => {}
             () = sleep_until(due.unwrap_or_else(Instant::now)), if has_room && due.is_some() => {
-                start(hub, &prober, &mut running, in_flight_max);
+                start(hub, &meters, &prober, &mut running, in_flight_max);
             }
         }
-        gauge!("quorate_worker_probes_in_flight").set(u32::try_from(running.len()).unwrap_or(u32::MAX));
+        meters.in_flight.set(u32::try_from(running.len()).unwrap_or(u32::MAX));
     }
     running.shutdown().await;
     Ok(())
 }
 
-fn start<P: Prober>(hub: &Hub, prober: &Arc<P>, running: &mut JoinSet<Done>, in_flight_max: usize) {
+fn start<P: Prober>(hub: &Hub, meters: &Meters, prober: &Arc<P>, running: &mut JoinSet<Done>, in_flight_max: usize) {
     // The clock is read while the board is held: what is held then is what these probes are for.
     let due = {
         let mut board = hub.board();
         board.take_due(Instant::now(), in_flight_max - running.len())
     };
     for start in due {
-        histogram!("quorate_worker_probe_lateness_seconds").record(start.late.as_secs_f64());
+        meters.started(start.late);
         let prober = prober.clone();
         running.spawn(async move {
             let outcome = prober.probe(&start.target).await;
@@ -66,21 +67,13 @@ fn start<P: Prober>(hub: &Hub, prober: &Arc<P>, running: &mut JoinSet<Done>, in_
     }
 }
 
-fn finish(hub: &Hub, all: &[Done]) {
+fn finish(hub: &Hub, meters: &mut Meters, all: &[Done]) {
     let now = Instant::now();
     let mut board = hub.board();
     let mut changed = false;
     for Done { key, kind, started, outcome } in all {
         changed |= board.finished(*key, outcome, *started, now);
-        let result = match outcome.finding {
-            Finding::Passed => "passed",
-            Finding::Failed(reason) => reason.code(),
-            Finding::Abstained(_) => "abstained",
-        };
-        for (phase, took) in outcome.phases.iter() {
-            histogram!("quorate_worker_probe_phase_seconds", "type" => *kind, "phase" => phase).record(took.as_secs_f64());
-        }
-        counter!("quorate_worker_probes_total", "type" => *kind, "result" => result).increment(1);
+        meters.ended(kind, outcome);
     }
     drop(board);
     if changed {
@@ -104,7 +97,7 @@ mod tests {
     use crate::board::tests::{BUCKET, caps, check, outcome};
     use crate::hub::From;
     use crate::manifest::tests::whole;
-    use crate::probe::Target;
+    use crate::probe::{Finding, Target};
 
     /// Takes 100 ms for every probe; port 2 fails.
     #[derive(Default)]

@@ -10,6 +10,7 @@ mod engine;
 mod hub;
 mod jobs;
 mod manifest;
+mod meters;
 mod one_off;
 mod outbox;
 pub mod probe;

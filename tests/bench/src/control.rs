@@ -1,0 +1,159 @@
+//! As much of a control plane as a worker needs: it hands out a manifest, and takes what is reported.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Result;
+use quorate_core::bucket::Bucket;
+use quorate_core::check::Check;
+use quorate_core::ids::ReplicaId;
+use quorate_core::vote::VoteState;
+use quorate_proto::convert::{BucketMap, Chunk, Replica, manifest_hash, sort_entries};
+use quorate_proto::v1::control_message::Body as Say;
+use quorate_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
+use quorate_proto::v1::worker_message::Body as Heard;
+use quorate_proto::v1::{CheckSpec, ControlMessage, Limits, ManifestDelta, RoundAck, Timings, Welcome, WorkerMessage};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+
+/// Buckets that the checks are spread over.
+const BUCKETS: u16 = 16;
+/// Bytes of a message that control reads.
+const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+const REPLICA: [u8; 16] = [1; 16];
+/// Milliseconds between two rounds, as in the product.
+const ROUND_MS: u32 = 10_000;
+
+pub(crate) struct Control {
+    pub(crate) url: String,
+    /// Checks that were up in the last round.
+    up: Arc<AtomicUsize>,
+    _serving: JoinSet<()>,
+}
+
+struct Gateway {
+    url: String,
+    manifests: Vec<ManifestDelta>,
+    up: Arc<AtomicUsize>,
+}
+
+impl Control {
+    /// Must be called within a runtime.
+    pub(crate) async fn start(checks: &[Check]) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address: SocketAddr = listener.local_addr()?;
+        let url = format!("http://{address}");
+        let up = Arc::<AtomicUsize>::default();
+        let gateway = Gateway { url: url.clone(), manifests: manifests(checks), up: Arc::clone(&up) };
+        let gateway = WorkerGatewayServer::new(gateway).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let serving = tonic::transport::Server::builder().add_service(gateway).serve_with_incoming(TcpListenerStream::new(listener));
+            if let Err(error) = serving.await {
+                eprintln!("the control of the bench has failed: {error}");
+            }
+        });
+        Ok(Self { url, up, _serving: serving })
+    }
+
+    pub(crate) fn up(&self) -> usize {
+        self.up.load(Ordering::Relaxed)
+    }
+}
+
+fn manifests(checks: &[Check]) -> Vec<ManifestDelta> {
+    let of_bucket = |bucket: u16| {
+        let mine = checks.iter().skip(bucket.into()).step_by(BUCKETS.into());
+        let mut add: Vec<CheckSpec> = mine.map(CheckSpec::from).collect();
+        sort_entries(&mut add);
+        ManifestDelta { bucket: bucket.into(), to_version: 1, nonce: 1, hash: manifest_hash(&add), add, ..ManifestDelta::default() }
+    };
+    (0..BUCKETS).map(of_bucket).filter(|manifest| !manifest.add.is_empty()).collect()
+}
+
+#[tonic::async_trait]
+impl WorkerGateway for Gateway {
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<ControlMessage, Status>> + Send>>;
+
+    async fn session(&self, request: Request<Streaming<WorkerMessage>>) -> Result<Response<Self::SessionStream>, Status> {
+        let mut incoming = request.into_inner();
+        let (out, outgoing) = mpsc::channel(64);
+        let (map, manifests, up) = (owns_everything(&self.url), self.manifests.clone(), Arc::clone(&self.up));
+        let listening = async move {
+            let mut counts = [0; BUCKETS as usize];
+            while let Some(Ok(message)) = incoming.next().await {
+                let mut answers = Vec::new();
+                match message.body {
+                    Some(Heard::Hello(_)) => {
+                        answers.extend([Say::Welcome(welcome()), map.clone()]);
+                        answers.extend(manifests.iter().cloned().map(Say::ManifestDelta));
+                    }
+                    Some(Heard::Round(round)) => {
+                        answers.push(Say::RoundAck(RoundAck { seq: round.seq, next_round_ms: ROUND_MS }));
+                        for chunk in round.chunks.into_iter().filter_map(|chunk| Chunk::try_from(chunk).ok()) {
+                            let place = usize::from(chunk.bucket.number());
+                            let count = manifests.get(place).map_or(0, |manifest| manifest.add.len());
+                            counts[place] = chunk.states(count).map_or(0, |states| states.filter(|state| *state == VoteState::Up).count());
+                        }
+                        up.store(counts.iter().sum(), Ordering::Relaxed);
+                    }
+                    _ => {}
+                }
+                for body in answers {
+                    if out.send(Ok(ControlMessage { body: Some(body) })).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        };
+        let outgoing = ReceiverStream::new(outgoing);
+        Ok(Response::new(Box::pin(Spoken { outgoing, listening: Box::pin(listening), done: false })))
+    }
+}
+
+/// What is said, while what is heard is worked on.
+struct Spoken<F> {
+    outgoing: ReceiverStream<Result<ControlMessage, Status>>,
+    listening: Pin<Box<F>>,
+    done: bool,
+}
+
+impl<F: Future<Output = ()>> Stream for Spoken<F> {
+    type Item = Result<ControlMessage, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
+        if !self.done {
+            self.done = self.listening.as_mut().poll(cx).is_ready();
+        }
+        Pin::new(&mut self.outgoing).poll_next(cx)
+    }
+}
+
+fn welcome() -> Welcome {
+    Welcome {
+        min_epoch: 0,
+        timings: Some(Timings {
+            round_ms: ROUND_MS,
+            delta_ms: 200,
+            keepalive_ms: 10_000,
+            keepalive_timeout_ms: 5_000,
+            reconnect_min_ms: 500,
+            reconnect_max_ms: 5_000,
+            fence_retry_ms: 60_000,
+        }),
+        limits: Some(Limits { delta_entries_per_second: 2_000, message_bytes_max: 262_144, checks_max: 1_000_000 }),
+        replica_id: REPLICA.to_vec().into(),
+    }
+}
+
+fn owns_everything(url: &str) -> Say {
+    let id = ReplicaId::from_bytes(REPLICA);
+    let replicas = vec![Replica { id, url: url.to_owned() }];
+    Say::BucketMap((&BucketMap::new(1, replicas, |_: Bucket| Some(id), |_| None)).into())
+}

@@ -1,0 +1,141 @@
+//! The origins: one listener a protocol, reached by every address of 127.0.0.0/8, which notes when
+//! each address is asked.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+
+/// The name in the origins' certificate.
+pub(crate) const NAME: &str = "origin.bench";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+
+/// The origins, running in a thread of their own.
+pub(crate) struct Farm {
+    pub(crate) http: u16,
+    pub(crate) https: u16,
+    /// PEM of the authority behind the certificate.
+    pub(crate) ca_pem: String,
+    book: Arc<Mutex<Book>>,
+}
+
+/// What was seen since it was last taken.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    /// Connections.
+    pub(crate) asked: u64,
+    last: HashMap<IpAddr, Instant>,
+    /// Between two of an address, in milliseconds.
+    pub(crate) gaps_ms: Vec<f64>,
+}
+
+/// Address number `number` of the farm: 127.1.0.1 and up.
+pub(crate) fn address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + number)
+}
+
+impl Farm {
+    pub(crate) fn start() -> Result<Self> {
+        let (acceptor, ca_pem) = tls()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (plain, secured) = runtime.block_on(async { anyhow::Ok((listener()?, listener()?)) })?;
+        let (http, https) = (plain.local_addr()?.port(), secured.local_addr()?.port());
+        let book = Arc::<Mutex<Book>>::default();
+        let shared = Arc::clone(&book);
+        std::thread::Builder::new().name("farm".to_owned()).spawn(move || {
+            runtime.block_on(async { tokio::join!(serve(plain, None, &shared), serve(secured, Some(acceptor), &shared)) });
+        })?;
+        Ok(Self { http, https, ca_pem, book })
+    }
+
+    /// What was seen since the last call; the next gaps begin with the last arrivals.
+    pub(crate) fn take(&self) -> Book {
+        let mut book = lock(&self.book);
+        let last = book.last.clone();
+        std::mem::replace(&mut *book, Book { last, ..Book::default() })
+    }
+
+    /// Forgets everything.
+    pub(crate) fn forget(&self) {
+        *lock(&self.book) = Book::default();
+    }
+}
+
+/// With room for all that arrive at once.
+fn listener() -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([0, 0, 0, 0], 0)))?;
+    socket.listen(4096)
+}
+
+fn lock(book: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tls() -> Result<(TlsAcceptor, String)> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "the bench's authority");
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let key = KeyPair::generate()?;
+    let leaf = CertificateParams::new(vec![NAME.to_owned()])?.signed_by(&key, &ca)?;
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .context("a certificate of our own")?;
+    Ok((TlsAcceptor::from(Arc::new(config)), ca.pem()))
+}
+
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, book: &Mutex<Book>) {
+    let mut open = tokio::task::JoinSet::new();
+    loop {
+        let accepted = listener.accept().await;
+        while open.try_join_next().is_some() {}
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors: some close soon.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        if let Ok(asked) = stream.local_addr() {
+            lock(book).note(asked.ip(), Instant::now());
+        }
+        let tls = tls.clone();
+        open.spawn(async move {
+            // A probe that goes early has seen enough.
+            let _done: io::Result<()> = match tls {
+                None => answer(stream).await,
+                Some(tls) => async { answer(tls.accept(stream).await?).await }.await,
+            };
+        });
+    }
+}
+
+/// Answers a request, if one comes, and closes.
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    if stream.read(&mut [0; 2048]).await? > 0 {
+        stream.write_all(ANSWER).await?;
+        stream.shutdown().await?;
+    }
+    Ok(())
+}
+
+impl Book {
+    fn note(&mut self, address: IpAddr, now: Instant) {
+        self.asked += 1;
+        if let Some(before) = self.last.insert(address, now) {
+            self.gaps_ms.push((now - before).as_secs_f64() * 1_000.0);
+        }
+    }
+}

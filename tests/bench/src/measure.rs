@@ -1,0 +1,44 @@
+//! What the kernel says of a process.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+/// Clock ticks a second of `/proc`, fixed in the kernel's interface on every Linux that Rust supports.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// CPU time of all threads of a process so far, and its resident memory in KiB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    pub(crate) cpu: Duration,
+    pub(crate) resident_kib: u64,
+}
+
+pub(crate) fn usage(pid: u32) -> Result<Usage> {
+    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).with_context(|| format!("the process {pid} has ended"));
+    let stat = read("stat")?;
+    // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th field behind it.
+    let after_name = stat.rsplit_once(')').context("a line of stat")?.1;
+    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let status = read("status")?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("resident memory")?;
+    Ok(Usage {
+        cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND),
+        resident_kib: resident.trim_end_matches("kB").trim().parse().context("a number of KiB")?,
+    })
+}
+
+/// Echo requests that this network namespace has answered so far, both families.
+pub(crate) fn echoes_answered() -> Result<u64> {
+    let snmp = fs::read_to_string("/proc/net/snmp").context("the counters of the network")?;
+    let mut lines = snmp.lines().filter(|line| line.starts_with("Icmp:"));
+    let (names, numbers) = (lines.next().context("names")?, lines.next().context("numbers")?);
+    let place = names.split_whitespace().position(|name| name == "OutEchoReps").context("a counter of echo replies")?;
+    numbers.split_whitespace().nth(place).and_then(|number| number.parse().ok()).context("a number")
+}
+
+/// The value below which `percent` of the sorted values are.
+pub(crate) fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
+    sorted.get(sorted.len().saturating_sub(1) * percent / 100).copied()
+}

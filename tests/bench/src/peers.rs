@@ -1,0 +1,122 @@
+//! The programs that are measured, each told the same: these origins, this often.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::farm::{self, NAME};
+use crate::rows::{Kind, Row};
+
+/// Where the blackbox exporter listens.
+const BLACKBOX: &str = "127.0.0.1:9115";
+
+/// A running program. Dropped: it is ended.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// On the CPU that nothing else of ours uses.
+    pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        Ok(Self(command.spawn().with_context(|| format!("cannot run {}", program.display()))?))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the measurement has said.
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+/// HAProxy's active checks; `None` where it has none of this kind.
+pub(crate) fn haproxy(row: &Row, port: u16, folder: &Path) -> Result<Option<Running>> {
+    let (option, server) = match row.kind {
+        Kind::Http => (http_check(), ""),
+        Kind::Https => (
+            http_check(),
+            " check-ssl verify required verifyhost origin.bench check-sni origin.bench no-ssl-reuse no-tls-tickets ca-file ca.pem",
+        ),
+        Kind::Tcp => (String::new(), ""),
+        Kind::Icmp => return Ok(None),
+    };
+    let mut config = format!(
+        "global\n  nbthread 1\n  maxconn 100\n  spread-checks 0\n  ca-base {}\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  \
+         timeout server 1s\n  timeout check 1s\nfrontend unused\n  bind 127.0.0.1:18999\n  default_backend origins\nbackend origins\n{option}",
+        folder.display()
+    );
+    for number in 0..row.count {
+        let address = farm::address(number);
+        writeln!(config, "  server s{number} {address}:{port} check inter {}{server}", row.interval_ms)?;
+    }
+    let file = folder.join("haproxy.cfg");
+    fs::write(&file, config)?;
+    Running::start(Path::new("/usr/sbin/haproxy"), &["-db", "-q", "-f", &file.to_string_lossy()]).map(Some)
+}
+
+fn http_check() -> String {
+    format!("  option httpchk\n  http-check send meth GET uri /health ver HTTP/1.1 hdr Host {NAME}\n  http-check expect status 200\n")
+}
+
+/// The blackbox exporter, and whoever asks it for each origin, as Prometheus would; above some hundred
+/// probes a second it keeps no schedule, and is left out.
+pub(crate) fn blackbox(row: &Row, port: u16, folder: &Path) -> Result<Option<(Running, JoinSet<()>)>> {
+    let (module, scheme) = match row.kind {
+        Kind::Http => ("http", "http://"),
+        Kind::Https => ("http", "https://"),
+        Kind::Tcp => ("tcp", ""),
+        Kind::Icmp => ("icmp", ""),
+    };
+    if u64::from(row.count) * 1_000 / row.interval_ms > 500 {
+        return Ok(None);
+    }
+    let ca = folder.join("ca.pem");
+    let config = format!(
+        "modules:\n  http:\n    prober: http\n    timeout: 1s\n    http:\n      headers:\n        Host: {NAME}\n      tls_config:\n        \
+         server_name: {NAME}\n        ca_file: {}\n  tcp:\n    prober: tcp\n    timeout: 1s\n  icmp:\n    prober: icmp\n    timeout: 1s\n",
+        ca.display()
+    );
+    let file = folder.join("blackbox.yml");
+    fs::write(&file, config)?;
+    let program = Path::new("/usr/bin/prometheus-blackbox-exporter");
+    let arguments =
+        [format!("--config.file={}", file.display()), format!("--web.listen-address={BLACKBOX}"), "--log.level=error".to_owned()];
+    let running = Running::start(program, &arguments.each_ref().map(String::as_str))?;
+    let mut scrapes = JoinSet::new();
+    let interval = Duration::from_millis(row.interval_ms);
+    for number in 0..row.count {
+        let path = match row.kind {
+            Kind::Http | Kind::Https => format!("{scheme}{}:{port}/health", farm::address(number)),
+            Kind::Tcp => format!("{}:{port}", farm::address(number)),
+            Kind::Icmp => farm::address(number).to_string(),
+        };
+        let request = format!("GET /probe?module={module}&target={path} HTTP/1.0\r\n\r\n");
+        let phase = interval * number / row.count;
+        scrapes.spawn(async move {
+            let mut due = Instant::now() + phase;
+            loop {
+                sleep_until(due).await;
+                // While it starts nobody listens; a probe that fails is missing from the origin's count.
+                if let Ok(mut stream) = TcpStream::connect(BLACKBOX).await
+                    && stream.write_all(request.as_bytes()).await.is_ok()
+                {
+                    let _read = stream.read_to_end(&mut Vec::new()).await;
+                }
+                due = (due + interval).max(Instant::now());
+            }
+        });
+    }
+    Ok(Some((running, scrapes)))
+}

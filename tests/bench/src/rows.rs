@@ -1,0 +1,192 @@
+//! The rows of the table, and how each cell is measured.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use quorate_core::check::{Check, HttpProbe, Probe};
+use quorate_core::ids::{CheckId, PoolId};
+use tokio::time::sleep;
+
+use crate::control::Control;
+use crate::farm::{self, Farm, NAME};
+use crate::measure::{echoes_answered, percentile, usage};
+use crate::peers::{self, Running};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Http,
+    Tcp,
+    Https,
+    Icmp,
+}
+
+/// So many origins, each asked this often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) count: u32,
+    pub(crate) interval_ms: u64,
+}
+
+const ROWS: [Row; 7] = [
+    Row { name: "http-200", kind: Kind::Http, count: 200, interval_ms: 1_000 },
+    Row { name: "http-2000", kind: Kind::Http, count: 2_000, interval_ms: 1_000 },
+    Row { name: "http-10000-10s", kind: Kind::Http, count: 10_000, interval_ms: 10_000 },
+    Row { name: "http-10000", kind: Kind::Http, count: 10_000, interval_ms: 1_000 },
+    Row { name: "tcp-2000", kind: Kind::Tcp, count: 2_000, interval_ms: 1_000 },
+    Row { name: "https-500", kind: Kind::Https, count: 500, interval_ms: 1_000 },
+    Row { name: "icmp-1000", kind: Kind::Icmp, count: 1_000, interval_ms: 1_000 },
+];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// Rows to measure, by name; all unless named.
+    #[arg(long)]
+    rows: Vec<String>,
+    /// Seconds that each cell is measured for, after as many to warm up or one interval more.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+}
+
+/// What one program did.
+struct Cell {
+    cpu_us_per_probe: f64,
+    per_second: f64,
+    slots_percent: f64,
+    /// How much the gap between two probes of an origin differs from the interval, in milliseconds.
+    off_ms: Option<(f64, f64)>,
+    resident_mib: f64,
+    /// Origins that the control was told are up: all, unless this machine had no time to answer them.
+    reported_up: Option<usize>,
+}
+
+impl Run {
+    pub(crate) fn run(self) -> Result<()> {
+        let farm = Farm::start()?;
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("ca.pem"), &farm.ca_pem)?;
+        println!("| row | program | CPU us per probe | probes/s | slots kept | gap off by p50 / p99 ms | RSS MiB | reported up |");
+        println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            for row in ROWS.iter().filter(|row| self.rows.is_empty() || self.rows.iter().any(|name| name == row.name)) {
+                self.measure_row(row, &farm, folder.path()).await?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn measure_row(&self, row: &Row, farm: &Farm, folder: &Path) -> Result<()> {
+        let port = match row.kind {
+            Kind::Https => farm.https,
+            Kind::Http | Kind::Tcp => farm.http,
+            Kind::Icmp => 0,
+        };
+        let us = std::env::current_exe()?;
+        {
+            let checks: Vec<Check> = (0..row.count).map(|number| check(row, number, port)).collect();
+            let control = Control::start(&checks).await?;
+            let ca = folder.join("ca.pem");
+            let worker = Running::start(&us, &["worker", "--control", &control.url, "--ca", &ca.to_string_lossy()])?;
+            let mut cell = self.measure(row, farm, &worker).await?;
+            cell.reported_up = Some(control.up());
+            print(row, "quorate", Some(cell));
+        }
+        if matches!(row.kind, Kind::Http | Kind::Tcp) {
+            let (count, interval, port) = (row.count.to_string(), row.interval_ms.to_string(), port.to_string());
+            let mut arguments = vec!["floor", "--count", &count, "--interval-ms", &interval, "--port", &port];
+            arguments.extend((row.kind == Kind::Tcp).then_some("--tcp"));
+            let floor = Running::start(&us, &arguments)?;
+            print(row, "floor", Some(self.measure(row, farm, &floor).await?));
+        }
+        match peers::haproxy(row, port, folder)? {
+            Some(haproxy) => print(row, "haproxy", Some(self.measure(row, farm, &haproxy).await?)),
+            None => print(row, "haproxy", None),
+        }
+        match peers::blackbox(row, port, folder)? {
+            Some((blackbox, _scrapes)) => print(row, "blackbox", Some(self.measure(row, farm, &blackbox).await?)),
+            None => print(row, "blackbox", None),
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, row: &Row, farm: &Farm, program: &Running) -> Result<Cell> {
+        let interval = Duration::from_millis(row.interval_ms);
+        let window = Duration::from_secs(self.seconds).max(interval);
+        farm.forget();
+        // First probes are spread over five seconds; the first round that tells of all comes within ten.
+        sleep(Duration::from_secs(11).max(interval + Duration::from_secs(5))).await;
+        farm.take();
+        let (before, echoes) = (usage(program.pid())?, echoes_answered()?);
+        sleep(window).await;
+        let (after, book) = (usage(program.pid())?, farm.take());
+        let probes = if row.kind == Kind::Icmp { echoes_answered()? - echoes } else { book.asked };
+        anyhow::ensure!(probes > 0, "nothing was probed in {}", row.name);
+        let wanted = f64::from(row.count) * window.as_secs_f64() * 1_000.0 / u32_to_f64(row.interval_ms)?;
+        let mut off: Vec<f64> = book.gaps_ms.iter().map(|gap| (gap - interval.as_secs_f64() * 1_000.0).abs()).collect();
+        off.sort_by(f64::total_cmp);
+        let probes = u32_to_f64(probes)?;
+        Ok(Cell {
+            cpu_us_per_probe: after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6 / probes,
+            per_second: probes / window.as_secs_f64(),
+            slots_percent: 100.0 * probes / wanted,
+            off_ms: percentile(&off, 50).zip(percentile(&off, 99)),
+            resident_mib: u32_to_f64(after.resident_kib)? / 1024.0,
+            reported_up: None,
+        })
+    }
+}
+
+fn u32_to_f64(number: u64) -> Result<f64> {
+    Ok(f64::from(u32::try_from(number).context("a number of this bench has 32 bits")?))
+}
+
+fn check(row: &Row, number: u32, port: u16) -> Check {
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    let http = |tls| {
+        Probe::Http(HttpProbe {
+            tls,
+            method: "GET".to_owned(),
+            path: "/health".to_owned(),
+            host: Some(NAME.to_owned()),
+            headers: Vec::new(),
+            expected_codes: "200".to_owned(),
+            expected_body: String::new(),
+            follow_redirects: false,
+            allow_insecure: false,
+            probe_zone: String::new(),
+        })
+    };
+    Check {
+        id: CheckId::from_bytes(id),
+        config_gen: 1,
+        pool_id: PoolId::from_bytes(id),
+        sharing_key: [0; 16],
+        address: farm::address(number).to_string(),
+        port,
+        interval: Duration::from_millis(row.interval_ms),
+        timeout: Duration::from_secs(1),
+        retries: 0,
+        consecutive_up: 1,
+        consecutive_down: 1,
+        probe: match row.kind {
+            Kind::Http => http(false),
+            Kind::Https => http(true),
+            Kind::Tcp => Probe::Tcp,
+            Kind::Icmp => Probe::IcmpPing,
+        },
+    }
+}
+
+fn print(row: &Row, program: &str, cell: Option<Cell>) {
+    let Some(cell) = cell else { return println!("| {} | {program} | - | - | - | - | - | - |", row.name) };
+    let off = cell.off_ms.map_or_else(|| "-".to_owned(), |(p50, p99)| format!("{p50:.2} / {p99:.1}"));
+    let up = cell.reported_up.map_or_else(|| "-".to_owned(), |up| up.to_string());
+    println!(
+        "| {} | {program} | {:.1} | {:.0} | {:.1} % | {off} | {:.1} | {up} |",
+        row.name, cell.cpu_us_per_probe, cell.per_second, cell.slots_percent, cell.resident_mib
+    );
+}
