@@ -127,6 +127,10 @@ impl Operator {
         format!("/accounts/{}/load_balancers/monitors", self.account)
     }
 
+    pub fn monitor_groups_path(&self) -> String {
+        format!("/accounts/{}/load_balancers/monitor_groups", self.account)
+    }
+
     pub fn pools_path(&self) -> String {
         format!("/accounts/{}/load_balancers/pools", self.account)
     }

@@ -274,11 +274,16 @@ impl World {
 
     /// The evidence of one origin in the quorum view, once `found` says so.
     pub async fn until_evidence(&self, claim: &str, pool: &str, origin: &str, found: impl Fn(&Value) -> bool) -> Value {
+        self.until_origin(claim, pool, origin, |entry| found(&entry["evidence"])).await["evidence"].clone()
+    }
+
+    /// One origin in the quorum view, once `found` says so.
+    pub async fn until_origin(&self, claim: &str, pool: &str, origin: &str, found: impl Fn(&Value) -> bool) -> Value {
         until(claim, VERDICT_MAX, async || {
             let view = self.operator.quorum_of(pool).await;
             let of_origin = view["origins"].as_array().and_then(|origins| origins.iter().find(|entry| entry["name"] == origin));
-            let evidence = of_origin.map_or(Value::Null, |entry| entry["evidence"].clone());
-            if found(&evidence) { Ok(evidence) } else { Err(format!("{evidence:#}")) }
+            let entry = of_origin.cloned().unwrap_or(Value::Null);
+            if found(&entry) { Ok(entry) } else { Err(format!("{entry:#}")) }
         })
         .await
     }

@@ -8,6 +8,7 @@ mod envelope;
 mod evidence;
 mod failover;
 mod isolation;
+mod monitor_groups;
 mod one_command;
 mod previews;
 mod quorum;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::evidence::{changed_origin, region, votes};
 
 /// Waits until each of `sources` has probed twice more: whatever the first answer caused has happened by the second.
-async fn each_has_probed_twice(origin: &Origin, sources: &[IpAddr]) {
+pub(crate) async fn each_has_probed_twice(origin: &Origin, sources: &[IpAddr]) {
     let before = origin.contact_count();
     until("each has probed twice more", VERDICT_MAX, async || {
         let contacts = origin.contacts_after(before);
