@@ -53,6 +53,8 @@ pub(crate) struct UsageBody {
     max_origins_per_pool: u32,
     /// Seconds.
     minimum_monitor_interval: u16,
+    /// Health checks that stand by themselves. An addition of ours to what clients know, as are the limits.
+    healthchecks: u32,
     limits: UsageLimits,
 }
 
@@ -64,6 +66,7 @@ pub(crate) struct UsageLimits {
     /// Over all pools.
     origins: u32,
     pools: u32,
+    healthchecks: u32,
 }
 
 pub(crate) fn query() -> Vec<Query> {
@@ -103,7 +106,9 @@ pub(crate) async fn usage(place: InAccount<Read>) -> Answer<UsageBody> {
         pools: used.pools,
         max_origins_per_pool: limits.max_origins_per_pool,
         minimum_monitor_interval: limits.minimum_monitor_interval,
+        healthchecks: used.healthchecks,
         limits: UsageLimits {
+            healthchecks: limits.healthchecks,
             load_balancers: limits.load_balancers,
             monitors: limits.monitors,
             origins: limits.origins,

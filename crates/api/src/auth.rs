@@ -226,6 +226,18 @@ pub(crate) struct InZone<A> {
 }
 
 impl<A> InZone<A> {
+    /// Takes secret values out of a header, unless the caller may edit what it belongs to.
+    pub(crate) fn redact(&self, header: &mut Header) {
+        if self.caller.may::<Edit>().is_err() {
+            self.caller.db.header_secrets().redact(header);
+        }
+    }
+
+    /// Whether the values of that header are secret.
+    pub(crate) fn is_secret_header(&self, name: &str) -> bool {
+        self.caller.db.header_secrets().is_secret(name)
+    }
+
     /// Begins a transaction that sees the zone's account.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `/user/load_balancing_analytics/events`: verdicts that changed, with the evidence as it stood.
 
 use jiff::Timestamp;
-use quorate_core::event::{EventOrigin, EventPool};
+use quorate_core::event::{EventOrigin, EventPool, Subject};
 use quorate_core::ids;
 use quorate_store::Tenant;
 use quorate_store::events::{self, Event, EventFilter};
@@ -33,17 +33,24 @@ impl From<Event> for EventItem {
     }
 }
 
-/// The seven filters. An absent one filters nothing.
-fn filter(params: &Params) -> Result<EventFilter, ApiError> {
+/// `since` and `until`.
+pub(crate) fn period(params: &Params) -> Result<(Option<Timestamp>, Option<Timestamp>), ApiError> {
     let time = |name| {
         let time: Option<Timestamp> = params.parsed(name, "an RFC 3339 time such as 2026-01-01T00:00:00Z")?;
         // Nothing happened before the epoch, and the database's calendar is shorter than ours.
         Ok::<_, ApiError>(time.map(|time| time.max(Timestamp::UNIX_EPOCH)))
     };
+    Ok((time("since")?, time("until")?))
+}
+
+/// The seven filters. An absent one filters nothing.
+fn filter(params: &Params) -> Result<EventFilter, ApiError> {
+    let (since, until) = period(params)?;
     let flag = |name| params.parsed::<bool>(name, "true or false");
     Ok(EventFilter {
-        since: time("since")?,
-        until: time("until")?,
+        subject: Subject::Pool,
+        since,
+        until,
         pool_id: params.parsed("pool_id", "an identifier of 32 lower-case hexadecimal characters")?,
         pool_name: params.text("pool_name").map(str::to_owned),
         pool_healthy: flag("pool_healthy")?,
@@ -52,19 +59,24 @@ fn filter(params: &Params) -> Result<EventFilter, ApiError> {
     })
 }
 
+/// The period, told.
+pub(crate) fn period_query() -> Vec<Query> {
+    let time = || json_schema!({"type": "string", "format": "date-time"});
+    vec![Query::new("since", "From this instant on.", time()), Query::new("until", "Before this instant.", time())]
+}
+
 /// The filters, told.
 pub(crate) fn query() -> Vec<Query> {
-    let time = || json_schema!({"type": "string", "format": "date-time"});
     let flag = || json_schema!({"type": "boolean"});
-    vec![
-        Query::new("since", "From this instant on.", time()),
-        Query::new("until", "Before this instant.", time()),
+    let mut filters = period_query();
+    filters.extend([
         Query::new("pool_id", "Only of this pool.", ids::schema()),
         Query::new("pool_name", "Only of the pool that had this name.", json_schema!({"type": "string"})),
         Query::new("pool_healthy", "Only where the pool was healthy after the change, or was not. Absent: both.", flag()),
         Query::new("origin_name", "Only where the origin of this name changed.", json_schema!({"type": "string"})),
         Query::new("origin_healthy", "Only where the changed origin was healthy after the change, or was not. Absent: both.", flag()),
-    ]
+    ]);
+    filters
 }
 
 /// Every account that the token reads.
@@ -78,8 +90,7 @@ pub(crate) async fn of_account(place: InAccount<Read>, params: Params, page: Pag
 }
 
 async fn list(mut db: Tenant, params: &Params, page: Page) -> Answer<Vec<EventItem>> {
-    let per_page = page.per_page.unwrap_or(PER_PAGE_MAX);
-    let limit = u32::try_from(per_page).expect("a page has at most a thousand items");
-    let (found, total) = events::list(&mut db, &filter(params)?, (page.page - 1) * per_page, limit).await?;
-    Ok(page.told(found.into_iter().map(EventItem::from).collect(), per_page, total))
+    let (offset, limit) = page.window(PER_PAGE_MAX);
+    let (found, total) = events::list(&mut db, &filter(params)?, offset, limit).await?;
+    Ok(page.told(found.into_iter().map(EventItem::from).collect(), limit.into(), total))
 }

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http_body_util::BodyExt;
-use quorate_core::ids::{AccountId, LoadBalancerId, MonitorGroupId, MonitorId, PoolId, PreviewId, ZoneId};
+use quorate_core::ids::{AccountId, HealthcheckId, LoadBalancerId, MonitorGroupId, MonitorId, PoolId, PreviewId, ZoneId};
 use serde_json::Value;
 
 use crate::body::Object;
@@ -38,6 +38,7 @@ path_ids! {
     AccountId => "account_id",
     ZoneId => "zone_id",
     MonitorGroupId => "monitor_group_id",
+    HealthcheckId => "healthcheck_id",
     MonitorId => "monitor_id",
     PoolId => "pool_id",
     PreviewId => "preview_id",

@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod extract;
 mod guard;
+mod healthchecks;
 mod load_balancers;
 mod monitor_groups;
 mod monitors;
@@ -110,6 +111,34 @@ fn v4() -> Routes {
             get(regions::list).query(regions::query).says("Which countries lie in which region"),
         )
         .route("/accounts/{account_id}/load_balancers/regions/{region_id}", get(regions::show).says("Which countries lie in the region"))
+        .route(
+            "/zones/{zone_id}/healthchecks",
+            get(healthchecks::list).post(healthchecks::create).reads(healthchecks::told).says("Create a health check"),
+        )
+        .route(
+            "/zones/{zone_id}/healthchecks/preview",
+            post(healthchecks::create_preview).reads(healthchecks::told).says("Probe what a health check would give, without keeping it"),
+        )
+        .route(
+            "/zones/{zone_id}/healthchecks/preview/{healthcheck_id}",
+            get(healthchecks::show_preview)
+                .says("A previewed health check with what has been seen")
+                .delete(healthchecks::delete_preview)
+                .says("Forget a previewed health check"),
+        )
+        .route(
+            "/zones/{zone_id}/healthchecks/{healthcheck_id}",
+            get(healthchecks::show)
+                .put(healthchecks::replace)
+                .reads(healthchecks::told)
+                .patch(healthchecks::patch)
+                .reads(healthchecks::told)
+                .delete(healthchecks::delete),
+        )
+        .route(
+            "/zones/{zone_id}/healthchecks/{healthcheck_id}/events",
+            get(healthchecks::events).query(events::period_query).says("Verdicts of a health check that changed"),
+        )
         .route(
             "/user/load_balancing_analytics/events",
             get(events::of_token).query(events::query).says("Verdicts that changed, of every account that the token reads"),

@@ -8,7 +8,7 @@ use quorate_core::monitor::{
     RETRIES, TCP_METHOD, TIMEOUT_S,
 };
 use quorate_core::validate::{DESCRIPTION_CHARS_MAX, FieldError, pointer_token};
-use quorate_store::header_secrets::REDACTED;
+use quorate_store::header_secrets::{Header, REDACTED};
 use quorate_store::monitors;
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -160,18 +160,22 @@ pub(crate) fn told() -> Told {
         .with("/probe_zone", json!({"maxLength": 253, "default": ""}))
 }
 
-/// What stands for a secret in an answer is no value: a client that sends back what it could not read must not lose it.
 pub(crate) fn refuse_redacted(settings: &MonitorSettings, place: &InAccount<Edit>) -> Result<(), ApiError> {
-    let redacted = |(name, values): &(&String, &Vec<String>)| place.is_secret_header(name) && values.iter().any(|value| value == REDACTED);
-    let problems: Vec<FieldError> = settings.header.iter().filter(redacted).map(|(name, _)| refused(name)).collect();
-    if problems.is_empty() { Ok(()) } else { Err(ApiError::Invalid(problems)) }
+    refuse_redacted_in("", &settings.header, |name| place.is_secret_header(name))
 }
 
-fn refused(name: &str) -> FieldError {
-    FieldError::new(
-        format!("/header/{}", pointer_token(name)),
-        format!("header {name:?} is {REDACTED:?}, which stands for a value that the reader may not see"),
-    )
+/// What stands for a secret in an answer is no value: a client that sends back what it could not read must not lose it.
+/// `below`: the pointer of the object that has the header.
+pub(crate) fn refuse_redacted_in(below: &str, header: &Header, is_secret: impl Fn(&str) -> bool) -> Result<(), ApiError> {
+    let redacted = |(name, values): &(&String, &Vec<String>)| is_secret(name) && values.iter().any(|value| value == REDACTED);
+    let refused = |(name, _): (&String, _)| {
+        FieldError::new(
+            format!("{below}/header/{}", pointer_token(name)),
+            format!("header {name:?} is {REDACTED:?}, which stands for a value that the reader may not see"),
+        )
+    };
+    let problems: Vec<FieldError> = header.iter().filter(redacted).map(refused).collect();
+    if problems.is_empty() { Ok(()) } else { Err(ApiError::Invalid(problems)) }
 }
 
 /// A text, of which the empty one stands for the default.
@@ -180,7 +184,7 @@ fn unless_empty(default: &str) -> impl Fn(&str, &Value) -> Result<String, Bad> {
 }
 
 /// Clients know this message, so it has its own form.
-fn interval(minimum: u16) -> impl Fn(&str, &Value) -> Result<u16, Bad> {
+pub(crate) fn interval(minimum: u16) -> impl Fn(&str, &Value) -> Result<u16, Bad> {
     move |label, value| {
         asked(value, || json_schema!({"type": "integer", "minimum": minimum, "maximum": INTERVAL_MAX_S}))?;
         let refused = || Bad::new(format!("interval is not in range [{minimum}, {INTERVAL_MAX_S}]"));

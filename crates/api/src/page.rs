@@ -55,6 +55,16 @@ impl Page {
         (items, info)
     }
 
+    /// Where the page begins in the whole, and how many items it holds; `default` where nothing is asked for.
+    ///
+    /// # Panics
+    /// With a default beyond [`PER_PAGE_MAX`].
+    pub(crate) fn window(self, default: u64) -> (u64, u32) {
+        let per_page = self.per_page.unwrap_or(default);
+        let limit = u32::try_from(per_page).ok().filter(|_| per_page <= PER_PAGE_MAX).expect("a page has at most a thousand items");
+        ((self.page - 1) * per_page, limit)
+    }
+
     /// A page that the store has cut, with how many there are in all.
     pub(crate) fn told<T>(self, items: Vec<T>, per_page: u64, total_count: u64) -> Envelope<Vec<T>> {
         let info = self.info(items.len() as u64, per_page, total_count);

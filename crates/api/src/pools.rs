@@ -6,7 +6,8 @@ mod wire;
 
 use quorate_core::electorate::CheckRegions;
 use quorate_core::ids::{self, AccountId, MonitorId, PoolId};
-use quorate_core::pool::{OriginSettings, Pool, PoolSettings};
+use quorate_core::pool::{CheckRegionsSetting, OriginSettings, Pool, PoolSettings};
+use quorate_core::pop::Pop;
 use quorate_core::region::Region;
 use quorate_core::validate::PoolRules;
 use quorate_store::accounts::Limits;
@@ -122,19 +123,24 @@ async fn settings(
 
 /// Commits, and answers with a remark where a chosen region has no workers.
 async fn written(mut db: Tenant, pool: Pool) -> Answer<PoolBody> {
-    let missing = regions_without_workers(&mut db, &pool.settings).await?;
+    let registered = worker_tokens::registered_pops(&mut db).await?;
     db.commit().await?;
-    let answer = Envelope::of(pool.into());
-    if missing.is_empty() {
-        return Ok(answer);
-    }
-    let codes: Vec<&str> = missing.into_iter().map(Region::code).collect();
-    Ok(answer.saying(NO_WORKERS, format!("No workers are registered in {}: such a region counts and cannot vote.", codes.join(", "))))
+    let regions = pool.settings.check_regions.clone();
+    Ok(no_workers(Envelope::of(pool.into()), &regions, &registered, Region::code))
 }
 
-async fn regions_without_workers(db: &mut Tenant, settings: &PoolSettings) -> Result<Vec<Region>, ApiError> {
-    let CheckRegions::Regions(mut chosen) = settings.check_regions.meaning() else { return Ok(Vec::new()) };
-    let registered = worker_tokens::registered_pops(db).await?;
+/// Says of which chosen regions no worker is registered, under the names that `name` gives them.
+pub(crate) fn no_workers<T>(
+    answer: Envelope<T>,
+    regions: &CheckRegionsSetting,
+    registered: &[Pop],
+    name: impl Fn(Region) -> &'static str,
+) -> Envelope<T> {
+    let CheckRegions::Regions(mut chosen) = regions.meaning() else { return answer };
     chosen.retain(|region| registered.iter().all(|pop| pop.region != *region));
-    Ok(chosen)
+    if chosen.is_empty() {
+        return answer;
+    }
+    let codes: Vec<&str> = chosen.into_iter().map(name).collect();
+    answer.saying(NO_WORKERS, format!("No workers are registered in {}: such a region counts and cannot vote.", codes.join(", ")))
 }

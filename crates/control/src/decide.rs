@@ -219,6 +219,7 @@ impl<'a, L: Fn(PopNo, u64) -> bool> PoolDecision<'a, L> {
             pool_id: pool.id,
             check_id: turned.map(|turned| config.checks[turned.origin].check_id),
             body: EventBody {
+                subject: config.subject,
                 pool: EventPool {
                     id: pool.id,
                     name: pool.settings.name.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use quorate_core::bucket::Bucket;
+use quorate_core::event::Subject;
 use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId};
 use quorate_core::monitor::MonitorSettings;
 use quorate_core::monitor_group::{Monitoring, Voice};
@@ -77,6 +78,7 @@ pub(crate) fn pool(number: u8, regions: &[&str], origins: &[String]) -> PoolConf
         response_code: None,
     };
     PoolConfig {
+        subject: Subject::Pool,
         monitoring: Monitoring::Monitor(monitor()),
         state: PoolState::Unknown,
         state_seq: 0,

@@ -6,9 +6,36 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::{Evidence, MonitorResult};
 use crate::ids::PoolId;
 
+/// What an event is of. A health check that stands by itself is told like a pool of one origin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    #[default]
+    Pool,
+    Healthcheck,
+}
+
+impl Subject {
+    /// As in the column that lists filter by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pool => "pool",
+            Self::Healthcheck => "healthcheck",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is the serializer's")]
+    const fn is_pool(&self) -> bool {
+        matches!(self, Self::Pool)
+    }
+}
+
 /// The recorded change, without the id and time that the store gives it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventBody {
+    /// A pool where it is absent.
+    #[serde(default, skip_serializing_if = "Subject::is_pool")]
+    pub subject: Subject,
     pub pool: EventPool,
     /// All origins of the pool in order; `changed` on at most one.
     pub origins: Vec<EventOrigin>,

@@ -129,6 +129,8 @@ id!(/// Identifies a load balancer.
     LoadBalancerId);
 id!(/// Identifies a check: one origin of one pool, from its insertion to its removal.
     CheckId);
+id!(/// Identifies a health check that stands by itself.
+    HealthcheckId);
 id!(/// Identifies a preview: probes that are made once.
     PreviewId);
 id!(/// Identifies an API token; the secret is another thing.

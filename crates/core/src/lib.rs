@@ -12,6 +12,7 @@ pub mod event;
 pub mod evidence;
 pub mod failure;
 pub mod health;
+pub mod healthcheck;
 pub mod ids;
 pub mod load_balancer;
 pub mod monitor;

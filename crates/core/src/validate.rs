@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+mod healthcheck;
 mod load_balancer;
 mod monitor;
 mod monitor_group;

@@ -118,6 +118,7 @@ async fn fill(world: &Database) {
         pools: u32::MAX,
         origins: u32::MAX,
         monitors: 1,
+        healthchecks: 0,
         max_origins_per_pool: u32::MAX,
         minimum_monitor_interval: 1,
     };
@@ -216,6 +217,7 @@ fn body(config: &PoolConfig, changed: usize, up: bool, reason: Option<FailureRea
         evidence: (index == changed).then(|| evidence(up, reason)),
     });
     EventBody {
+        subject: config.subject,
         pool: EventPool { id: pool.id, name: pool.settings.name.clone(), healthy: Some(up), changed: changed == 0, minimum_origins: 1 },
         origins: origins.collect(),
     }

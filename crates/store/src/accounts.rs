@@ -10,7 +10,7 @@ use crate::db::{Operator, Tenant};
 use crate::error::Error;
 use crate::row::{self, Place};
 
-/// What an account may have. Defaults: 20 load balancers, 20 pools, 100 origins, 30 monitors, 20 origins a pool, 10 s.
+/// What an account may have. Defaults: 20 load balancers, 20 pools, 100 origins, 30 monitors, 50 health checks, 20 origins a pool, 10 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub load_balancers: u32,
@@ -18,6 +18,8 @@ pub struct Limits {
     /// Over all pools.
     pub origins: u32,
     pub monitors: u32,
+    /// Of all zones.
+    pub healthchecks: u32,
     pub max_origins_per_pool: u32,
     /// Seconds.
     pub minimum_monitor_interval: u16,
@@ -29,6 +31,7 @@ pub struct Usage {
     pub pools: u32,
     pub origins: u32,
     pub monitors: u32,
+    pub healthchecks: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,7 @@ struct Row {
     pools_max: i64,
     origins_max: i64,
     monitors_max: i64,
+    healthchecks_max: i64,
     origins_per_pool_max: i64,
     minimum_monitor_interval_s: i32,
     created_on: jiff_sqlx::Timestamp,
@@ -65,6 +69,7 @@ impl TryFrom<Row> for Account {
                 pools: place.number("pools_max", row.pools_max)?,
                 origins: place.number("origins_max", row.origins_max)?,
                 monitors: place.number("monitors_max", row.monitors_max)?,
+                healthchecks: place.number("healthchecks_max", row.healthchecks_max)?,
                 max_origins_per_pool: place.number("origins_per_pool_max", row.origins_per_pool_max)?,
                 minimum_monitor_interval: place.number("minimum_monitor_interval_s", row.minimum_monitor_interval_s)?,
             },
@@ -98,6 +103,7 @@ impl Audited for Account {
             "pools": self.limits.pools,
             "origins": self.limits.origins,
             "monitors": self.limits.monitors,
+            "healthchecks": self.limits.healthchecks,
             "max_origins_per_pool": self.limits.max_origins_per_pool,
             "minimum_monitor_interval": self.limits.minimum_monitor_interval,
         })
@@ -110,11 +116,12 @@ pub async fn create(op: &mut Operator, name: &str, limits: Limits) -> Result<Acc
         Row,
         r#"
         insert into account (
-            account_id, name, load_balancers_max, pools_max, origins_max, monitors_max, origins_per_pool_max, minimum_monitor_interval_s
+            account_id, name, load_balancers_max, pools_max, origins_max, monitors_max, origins_per_pool_max,
+            minimum_monitor_interval_s, healthchecks_max
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         returning account_id, name, load_balancing_enabled, load_balancers_max, pools_max, origins_max, monitors_max,
-            origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
+            healthchecks_max, origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
         "#,
         id.as_bytes(),
         name,
@@ -124,6 +131,7 @@ pub async fn create(op: &mut Operator, name: &str, limits: Limits) -> Result<Acc
         i64::from(limits.monitors),
         i64::from(limits.max_origins_per_pool),
         i32::from(limits.minimum_monitor_interval),
+        i64::from(limits.healthchecks),
     )
     .fetch_one(op.conn())
     .await?
@@ -150,10 +158,11 @@ pub async fn update(
             origins_max = coalesce($5, origins_max),
             monitors_max = coalesce($6, monitors_max),
             origins_per_pool_max = coalesce($7, origins_per_pool_max),
-            minimum_monitor_interval_s = coalesce($8, minimum_monitor_interval_s)
+            minimum_monitor_interval_s = coalesce($8, minimum_monitor_interval_s),
+            healthchecks_max = coalesce($9, healthchecks_max)
         where account_id = $1
         returning account_id, name, load_balancing_enabled, load_balancers_max, pools_max, origins_max, monitors_max,
-            origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
+            healthchecks_max, origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
         "#,
         id.as_bytes(),
         load_balancing_enabled,
@@ -163,6 +172,7 @@ pub async fn update(
         limits.map(|limits| i64::from(limits.monitors)),
         limits.map(|limits| i64::from(limits.max_origins_per_pool)),
         limits.map(|limits| i32::from(limits.minimum_monitor_interval)),
+        limits.map(|limits| i64::from(limits.healthchecks)),
     )
     .fetch_one(op.conn())
     .await?
@@ -197,7 +207,7 @@ async fn select(conn: &mut PgConnection, id: Option<AccountId>) -> Result<Vec<Ac
         Row,
         r#"
         select account_id, name, load_balancing_enabled, load_balancers_max, pools_max, origins_max, monitors_max,
-            origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
+            healthchecks_max, origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
         from account
         where $1::bytea is null or account_id = $1
         order by created_on, account_id
@@ -221,6 +231,7 @@ pub(crate) async fn usage_now(conn: &mut PgConnection, id: AccountId) -> Result<
             (select count(*) from pool where account_id = $1) as "pools!",
             (select count(*) from origin where account_id = $1) as "origins!",
             (select count(*) from monitor where account_id = $1) as "monitors!",
+            (select count(*) from healthcheck where account_id = $1) as "healthchecks!",
             clock_timestamp() as "now!: jiff_sqlx::Timestamp"
         "#,
         id.as_bytes()
@@ -232,6 +243,7 @@ pub(crate) async fn usage_now(conn: &mut PgConnection, id: AccountId) -> Result<
         pools: row::count(row.pools),
         origins: row::count(row.origins),
         monitors: row::count(row.monitors),
+        healthchecks: row::count(row.healthchecks),
     };
     Ok((usage, row.now.to_jiff()))
 }
@@ -249,7 +261,7 @@ async fn locked(conn: &mut PgConnection, id: AccountId) -> Result<Option<Account
         Row,
         r#"
         select account_id, name, load_balancing_enabled, load_balancers_max, pools_max, origins_max, monitors_max,
-            origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
+            healthchecks_max, origins_per_pool_max, minimum_monitor_interval_s, created_on as "created_on: jiff_sqlx::Timestamp"
         from account
         where account_id = $1
         for no key update

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use quorate_core::event::EventBody;
+use quorate_core::event::{EventBody, Subject};
 use quorate_core::ids::PoolId;
 use serde_json::Value;
 
@@ -16,6 +16,8 @@ const OFFSET_MAX: u64 = 1 << 40;
 /// Absent: filters nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
+    /// Of pools, where nothing else is said.
+    pub subject: Subject,
     /// Inclusive.
     pub since: Option<Timestamp>,
     /// Exclusive.
@@ -81,6 +83,7 @@ pub async fn list(db: &mut Tenant, filter: &EventFilter, offset: u64, limit: u32
                 and ($6::boolean is null or pool_healthy = $6)
                 and ($7::text is null or origin_name = $7)
                 and ($8::boolean is null or origin_healthy = $8)
+                and subject = $11
             order by occurred_at desc, event_id desc
             limit $9::bigint + $10
         ) as e
@@ -97,6 +100,7 @@ pub async fn list(db: &mut Tenant, filter: &EventFilter, offset: u64, limit: u32
         filter.origin_healthy,
         big(offset.min(OFFSET_MAX)),
         i64::from(limit),
+        filter.subject.name(),
     )
     .fetch_all(db.conn())
     .await?;
@@ -112,6 +116,7 @@ pub async fn list(db: &mut Tenant, filter: &EventFilter, offset: u64, limit: u32
             and ($6::boolean is null or pool_healthy = $6)
             and ($7::text is null or origin_name = $7)
             and ($8::boolean is null or origin_healthy = $8)
+            and subject = $9
         "#,
         &accounts,
         since as _,
@@ -121,6 +126,7 @@ pub async fn list(db: &mut Tenant, filter: &EventFilter, offset: u64, limit: u32
         filter.pool_healthy,
         filter.origin_name.as_deref(),
         filter.origin_healthy,
+        filter.subject.name(),
     )
     .fetch_one(db.conn())
     .await?;

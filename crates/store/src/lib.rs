@@ -10,6 +10,7 @@ pub mod events;
 mod generations;
 pub mod header_secrets;
 pub mod health;
+pub mod healthchecks;
 pub mod listen;
 pub mod load_balancers;
 pub mod monitor_groups;

@@ -16,7 +16,7 @@ use crate::error::{Error, Referrer};
 use crate::row::{fields, hex};
 use crate::{accounts, buckets, monitor_groups};
 
-pub(crate) use rows::{PoolRow, pool_row};
+pub(crate) use rows::{PoolRow, delete_pool_state, insert_pool_state, pool_row, write_check_states};
 
 impl Audited for Pool {
     const KIND: &'static str = "pool";

@@ -2,10 +2,11 @@
 //! is open and writes them. Nothing else of the store changes by a preview.
 
 mod columns;
+pub mod healthcheck;
 
 use jiff::Timestamp;
 use quorate_core::bucket::Bucket;
-use quorate_core::ids::{AccountId, PoolId, PreviewId};
+use quorate_core::ids::{AccountId, PoolId, PreviewId, ZoneId};
 use quorate_core::monitor::MonitorSettings;
 use quorate_core::preview::{Answer, KEPT_FOR, KEPT_MAX, OPEN_MAX, PreviewPool};
 use quorate_core::region::Region;
@@ -64,7 +65,16 @@ pub async fn create(
     pools: &[PreviewPool],
     has_workers: impl Fn(Region) -> bool,
 ) -> Result<PreviewId, Error> {
-    accounts::lock(db.conn(), account).await?;
+    let id = PreviewId::random(&mut rand::rng());
+    within_limits(db.conn(), account).await?;
+    insert(db, account, id, monitor, pools, None).await?;
+    insert_answers(db.conn(), account, id, pools, has_workers).await?;
+    Ok(id)
+}
+
+/// Locks the account, deletes what nobody can see any more, and counts what is left.
+async fn within_limits(conn: &mut PgConnection, account: AccountId) -> Result<(), Error> {
+    accounts::lock(&mut *conn, account).await?;
     let counts = sqlx::query!(
         r#"
         with gone as (
@@ -84,23 +94,37 @@ pub async fn create(
         account.as_bytes(),
         kept_for()
     )
-    .fetch_one(db.conn())
+    .fetch_one(conn)
     .await?;
     accounts::within_quota("open previews", OPEN_MAX, row::count(counts.open), 1)?;
-    accounts::within_quota("previews an hour", KEPT_MAX, row::count(counts.kept), 1)?;
-    let id = PreviewId::random(&mut rand::rng());
+    accounts::within_quota("previews an hour", KEPT_MAX, row::count(counts.kept), 1)
+}
+
+async fn insert(
+    db: &mut Tenant,
+    account: AccountId,
+    id: PreviewId,
+    monitor: &MonitorSettings,
+    pools: &[PreviewPool],
+    healthcheck: Option<(ZoneId, Value)>,
+) -> Result<(), Error> {
     let monitor = sealed(db.header_secrets(), account, id, monitor)?;
+    let (zone, healthcheck) = healthcheck.unzip();
     sqlx::query!(
-        "insert into preview (account_id, preview_id, monitor, pools, created_on) values ($1, $2, $3, $4, clock_timestamp())",
+        r#"
+        insert into preview (account_id, preview_id, monitor, pools, zone_id, healthcheck, created_on)
+        values ($1, $2, $3, $4, $5, $6, clock_timestamp())
+        "#,
         account.as_bytes(),
         id.as_bytes(),
         monitor,
         Json(pools) as _,
+        zone.as_ref().map(|zone| zone.as_bytes().as_slice()),
+        healthcheck,
     )
     .execute(db.conn())
     .await?;
-    insert_answers(db.conn(), account, id, pools, has_workers).await?;
-    Ok(id)
+    Ok(())
 }
 
 async fn insert_answers(
@@ -141,17 +165,23 @@ async fn insert_answers(
 
 /// `Ok(None)`: no such preview, or one from more than an hour ago.
 pub async fn find(db: &mut Tenant, account: AccountId, id: PreviewId) -> Result<Option<Preview>, Error> {
+    select(db.conn(), account, id, false).await
+}
+
+async fn select(conn: &mut PgConnection, account: AccountId, id: PreviewId, of_healthcheck: bool) -> Result<Option<Preview>, Error> {
     let found = sqlx::query!(
         r#"
         select pools, created_on as "created_on: jiff_sqlx::Timestamp"
         from preview
         where account_id = $1 and preview_id = $2 and created_on > clock_timestamp() - $3::interval
+            and (healthcheck is not null) = $4
         "#,
         account.as_bytes(),
         id.as_bytes(),
-        kept_for()
+        kept_for(),
+        of_healthcheck
     )
-    .fetch_optional(db.conn())
+    .fetch_optional(&mut *conn)
     .await?;
     let Some(found) = found else { return Ok(None) };
     let answers = sqlx::query!(
@@ -163,7 +193,7 @@ pub async fn find(db: &mut Tenant, account: AccountId, id: PreviewId) -> Result<
         account.as_bytes(),
         id.as_bytes()
     )
-    .fetch_all(db.conn())
+    .fetch_all(conn)
     .await?;
     let place = Place { table: "preview_answer", key: id.as_bytes() };
     let answers = answers.into_iter().map(|row| {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quorate_core::bucket::Bucket;
-use quorate_core::event::EventBody;
+use quorate_core::event::{EventBody, Subject};
 use quorate_core::evidence::PackedVotes;
 use quorate_core::failure::FailureReason;
 use quorate_core::ids::{AccountId, CheckId, PoolId, ReplicaId};
@@ -77,6 +77,8 @@ pub struct UnreadablePool {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolConfig {
+    /// What its events are of.
+    pub subject: Subject,
     pub pool: Pool,
     pub monitoring: Monitoring,
     pub state: PoolState,

@@ -185,7 +185,7 @@ pub async fn list_all(op: &mut Operator) -> Result<Vec<Zone>, Error> {
     select(op.conn(), None).await
 }
 
-/// `Error::Referenced` while load balancers are in it. `Ok(false)`: no such zone.
+/// `Error::Referenced` while load balancers or health checks are in it. `Ok(false)`: no such zone.
 pub async fn delete(op: &mut Operator, id: ZoneId) -> Result<bool, Error> {
     remove(op.conn(), id).await
 }
@@ -199,10 +199,17 @@ async fn remove(conn: &mut PgConnection, id: ZoneId) -> Result<bool, Error> {
     let Some(zone) = find_for_update(&mut *conn, id).await? else { return Ok(false) };
     let inside = sqlx::query!(
         r#"
-        select load_balancer_id, name
-        from load_balancer
-        where account_id = $1 and zone_id = $2
-        order by created_on, load_balancer_id
+        select kind as "kind!", id as "id!", name as "name!"
+        from (
+            select 'load_balancer' as kind, load_balancer_id as id, name, created_on
+            from load_balancer
+            where account_id = $1 and zone_id = $2
+            union all
+            select 'healthcheck', healthcheck_id, settings ->> 'name', created_on
+            from healthcheck
+            where account_id = $1 and zone_id = $2
+        ) as inside
+        order by created_on, id
         "#,
         zone.account_id.as_bytes(),
         id.as_bytes()
@@ -211,9 +218,9 @@ async fn remove(conn: &mut PgConnection, id: ZoneId) -> Result<bool, Error> {
     .await?;
     if !inside.is_empty() {
         let referrers = inside.into_iter().map(|row| Referrer {
-            resource_type: "load_balancer",
+            resource_type: if row.kind == "healthcheck" { "healthcheck" } else { "load_balancer" },
             name: row.name,
-            id: hex(&row.load_balancer_id),
+            id: hex(&row.id),
             place: "zone".to_owned(),
         });
         return Err(Error::Referenced { referrers: referrers.collect() });

@@ -7,6 +7,7 @@ mod default_timings;
 mod envelope;
 mod evidence;
 mod failover;
+mod healthchecks;
 mod isolation;
 mod monitor_groups;
 mod one_command;

@@ -64,6 +64,7 @@ impl Owner {
             evidence: evidence.clone().filter(|_| index == 0),
         });
         let body = EventBody {
+            subject: config.subject,
             pool: EventPool {
                 id: pool.id,
                 name: pool.settings.name.clone(),

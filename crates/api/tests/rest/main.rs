@@ -4,6 +4,7 @@ mod audit_logs;
 mod auth;
 mod bodies;
 mod health;
+mod healthchecks;
 mod load_balancers;
 mod monitor_groups;
 mod monitors;

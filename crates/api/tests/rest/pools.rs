@@ -313,8 +313,8 @@ async fn an_account_has_as_many_pools_and_origins_as_it_may() {
     assert_eq!(create("c", 1).await.refused(), quota("2 pools, and has 2"));
     let usage = world.ask(&tenant, "GET", &tenant.lb("usage"), None).await.result();
     let expected = json!({
-        "load_balancers": 0, "monitors": 0, "origins": 3, "pools": 2, "max_origins_per_pool": 5, "minimum_monitor_interval": 10,
-        "limits": {"load_balancers": 20, "monitors": 30, "origins": 3, "pools": 2},
+        "load_balancers": 0, "monitors": 0, "origins": 3, "pools": 2, "max_origins_per_pool": 5, "minimum_monitor_interval": 10, "healthchecks": 0,
+        "limits": {"load_balancers": 20, "monitors": 30, "origins": 3, "pools": 2, "healthchecks": 20},
     });
     assert_eq!(usage, expected);
     world.end().await;

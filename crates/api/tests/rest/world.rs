@@ -31,8 +31,15 @@ use tokio_util::task::TaskTracker;
 pub(crate) const PEPPER: Pepper = Pepper([7; 32]);
 
 /// Limits that no test meets by accident.
-pub(crate) const LIMITS: Limits =
-    Limits { load_balancers: 20, pools: 20, origins: 100, monitors: 30, max_origins_per_pool: 5, minimum_monitor_interval: 10 };
+pub(crate) const LIMITS: Limits = Limits {
+    load_balancers: 20,
+    pools: 20,
+    origins: 100,
+    monitors: 30,
+    healthchecks: 20,
+    max_origins_per_pool: 5,
+    minimum_monitor_interval: 10,
+};
 
 /// A running server with its database, dropped at the end.
 #[derive(Debug)]

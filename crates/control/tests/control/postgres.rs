@@ -21,8 +21,15 @@ use crate::worker::{Script, Worker};
 use crate::world::{holds, pool, timings, until};
 
 pub(crate) const PEPPER: Pepper = Pepper([7; 32]);
-pub(crate) const LIMITS: Limits =
-    Limits { load_balancers: 5, pools: 5, origins: 20, monitors: 5, max_origins_per_pool: 5, minimum_monitor_interval: 1 };
+pub(crate) const LIMITS: Limits = Limits {
+    load_balancers: 5,
+    pools: 5,
+    origins: 20,
+    monitors: 5,
+    healthchecks: 20,
+    max_origins_per_pool: 5,
+    minimum_monitor_interval: 1,
+};
 
 /// A migrated database, dropped by [`Database::drop`].
 pub(crate) struct Database {

@@ -133,7 +133,7 @@ impl CheckRegionsSetting {
     }
 }
 
-fn is_pool_name(name: &str) -> bool {
+pub(super) fn is_pool_name(name: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 

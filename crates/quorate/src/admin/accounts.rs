@@ -56,6 +56,9 @@ pub struct LimitArguments {
     origins: Option<u32>,
     #[arg(long, value_name = "N")]
     monitors: Option<u32>,
+    /// Over all zones
+    #[arg(long, value_name = "N")]
+    healthchecks: Option<u32>,
     #[arg(long, value_name = "N")]
     max_origins_per_pool: Option<u32>,
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))]
@@ -69,6 +72,7 @@ impl LimitArguments {
             pools: self.pools.unwrap_or(base.pools),
             origins: self.origins.unwrap_or(base.origins),
             monitors: self.monitors.unwrap_or(base.monitors),
+            healthchecks: self.healthchecks.unwrap_or(base.healthchecks),
             max_origins_per_pool: self.max_origins_per_pool.unwrap_or(base.max_origins_per_pool),
             minimum_monitor_interval: self.minimum_monitor_interval.unwrap_or(base.minimum_monitor_interval),
         }
@@ -106,6 +110,7 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
                                 "pools": limits.pools,
                                 "origins": limits.origins,
                                 "monitors": limits.monitors,
+                                "healthchecks": limits.healthchecks,
                                 "max_origins_per_pool": limits.max_origins_per_pool,
                                 "minimum_monitor_interval": limits.minimum_monitor_interval,
                             },
@@ -116,7 +121,7 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
                 }
                 return Ok(());
             }
-            let rows: Vec<[String; 9]> = accounts
+            let rows: Vec<[String; 10]> = accounts
                 .iter()
                 .map(|account| {
                     let limits = account.limits;
@@ -128,13 +133,24 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
                         limits.pools.to_string(),
                         limits.origins.to_string(),
                         limits.monitors.to_string(),
+                        limits.healthchecks.to_string(),
                         limits.max_origins_per_pool.to_string(),
                         format!("{} s", limits.minimum_monitor_interval),
                     ]
                 })
                 .collect();
-            let names =
-                ["id", "name", "load balancing", "load balancers", "pools", "origins", "monitors", "origins/pool", "minimum interval"];
+            let names = [
+                "id",
+                "name",
+                "load balancing",
+                "load balancers",
+                "pools",
+                "origins",
+                "monitors",
+                "health checks",
+                "origins/pool",
+                "minimum interval",
+            ];
             output::line(&output::table(names, &rows))
         }
         Command::Set { account, limits, load_balancing } => {

@@ -15,6 +15,8 @@ pub struct Accounts {
     pub origins: u32,
     /// Monitors. Default: 30.
     pub monitors: u32,
+    /// Health checks over all zones. Default: 50.
+    pub healthchecks: u32,
     /// Origins of one pool. Default: 20.
     pub max_origins_per_pool: u32,
     /// Seconds, 1 to 3,600. Default: 10.
@@ -23,7 +25,15 @@ pub struct Accounts {
 
 impl Default for Accounts {
     fn default() -> Self {
-        Self { load_balancers: 20, pools: 20, origins: 100, monitors: 30, max_origins_per_pool: 20, minimum_monitor_interval: 10 }
+        Self {
+            load_balancers: 20,
+            pools: 20,
+            origins: 100,
+            monitors: 30,
+            healthchecks: 50,
+            max_origins_per_pool: 20,
+            minimum_monitor_interval: 10,
+        }
     }
 }
 
@@ -34,6 +44,7 @@ impl From<Accounts> for Limits {
             pools: accounts.pools,
             origins: accounts.origins,
             monitors: accounts.monitors,
+            healthchecks: accounts.healthchecks,
             max_origins_per_pool: accounts.max_origins_per_pool,
             minimum_monitor_interval: accounts.minimum_monitor_interval,
         }

@@ -140,6 +140,7 @@ mod tests {
             evidence: None,
         };
         EventBody {
+            subject: quorate_core::event::Subject::Pool,
             pool: EventPool {
                 id: PoolId::from_bytes([7; 16]),
                 name: "shop".to_owned(),

@@ -31,8 +31,12 @@ pub async fn keys_in_use(op: &mut Operator) -> Result<Vec<KeyUse>, Error> {
     let rows = sqlx::query!(
         r#"
         select v.value ->> 'key' as "key!", count(*) as "values!"
-        from monitor as m
-        cross join lateral jsonb_each(m.header) as v (name, value)
+        from (
+            select header from monitor
+            union all
+            select settings #> '{http,header}' from healthcheck where jsonb_typeof(settings #> '{http,header}') = 'object'
+        ) as h
+        cross join lateral jsonb_each(h.header) as v (name, value)
         where jsonb_typeof(v.value) = 'object'
         group by 1
         order by 1
@@ -48,8 +52,18 @@ pub async fn keys_in_use(op: &mut Operator) -> Result<Vec<KeyUse>, Error> {
 /// counted as secret. Changes no object as anyone sees it.
 pub async fn reseal(op: &mut Operator, account: AccountId) -> Result<Resealed, Error> {
     accounts::lock(op.conn(), account).await?;
-    let rows = sqlx::query!(
-        "select monitor_id, header from monitor where account_id = $1 and header <> '{}' order by monitor_id",
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select 'monitor' as "kind!", monitor_id as "id!", header as "header!"
+        from monitor
+        where account_id = $1 and header <> '{}'
+        union all
+        select 'healthcheck', healthcheck_id, settings #> '{http,header}'
+        from healthcheck
+        where account_id = $1 and jsonb_typeof(settings #> '{http,header}') = 'object'
+        order by 1, 2
+        "#,
         account.as_bytes()
     )
     .fetch_all(op.conn())
@@ -57,24 +71,44 @@ pub async fn reseal(op: &mut Operator, account: AccountId) -> Result<Resealed, E
     let secrets = op.header_secrets().clone();
     let mut done = Resealed::default();
     for row in rows.into_iter().filter(|row| !secrets.is_up_to_date(&row.header)) {
-        let owner = Owner { kind: "monitor", account: account.as_bytes(), id: &row.monitor_id };
-        let place = Place { table: "monitor", key: &row.monitor_id };
+        let kind = if row.kind == "monitor" { "monitor" } else { "healthcheck" };
+        let owner = Owner { kind, account: account.as_bytes(), id: &row.id };
+        let place = Place { table: kind, key: &row.id };
         let header = secrets.open(owner, row.header).map_err(|problem| place.corrupt(format_args!("header: {problem}")))?;
         if unreadable(&header).is_some() {
-            done.unreadable.push(format!("monitor {}", hex(&row.monitor_id)));
+            done.unreadable.push(format!("{kind} {}", hex(&row.id)));
             continue;
         }
-        sqlx::query!(
-            "update monitor set header = $3 where account_id = $1 and monitor_id = $2",
-            account.as_bytes(),
-            &row.monitor_id,
-            secrets.seal(owner, &header)?
-        )
-        .execute(op.conn())
-        .await?;
+        write(op, owner, secrets.seal(owner, &header)?).await?;
         done.objects += 1;
     }
     Ok(done)
+}
+
+/// An object with a header, as stored.
+struct Row {
+    /// The table.
+    kind: String,
+    id: Vec<u8>,
+    header: Value,
+}
+
+async fn write(op: &mut Operator, owner: Owner<'_>, header: Value) -> Result<(), Error> {
+    if owner.kind == "monitor" {
+        sqlx::query!("update monitor set header = $3 where account_id = $1 and monitor_id = $2", owner.account, owner.id, header)
+            .execute(op.conn())
+            .await?;
+    } else {
+        sqlx::query!(
+            "update healthcheck set settings = jsonb_set(settings, '{http,header}', $3) where account_id = $1 and healthcheck_id = $2",
+            owner.account,
+            owner.id,
+            header
+        )
+        .execute(op.conn())
+        .await?;
+    }
+    Ok(())
 }
 
 /// The key in use, as the audit log knows it.

@@ -257,7 +257,7 @@ pub(super) async fn delete_origins(conn: &mut PgConnection, pool: &Pool, checks:
     Ok(())
 }
 
-pub(super) async fn insert_pool_state(conn: &mut PgConnection, pool: &Pool, state: PoolState) -> Result<(), Error> {
+pub(crate) async fn insert_pool_state(conn: &mut PgConnection, pool: &Pool, state: PoolState) -> Result<(), Error> {
     sqlx::query!(
         "insert into pool_state (bucket, account_id, pool_id, state, since) values ($1, $2, $3, $4, $5)",
         Bucket::of(pool.id).number().cast_signed(),
@@ -272,7 +272,7 @@ pub(super) async fn insert_pool_state(conn: &mut PgConnection, pool: &Pool, stat
 }
 
 /// Inserts the states of new checks; a kept check keeps its verdict and takes the new generation.
-pub(super) async fn write_check_states(conn: &mut PgConnection, pool: &Pool) -> Result<(), Error> {
+pub(crate) async fn write_check_states(conn: &mut PgConnection, pool: &Pool) -> Result<(), Error> {
     let checks: Vec<&[u8]> = pool.origins.iter().map(|origin| origin.check_id.as_bytes().as_slice()).collect();
     let gens: Vec<i64> = pool.origins.iter().map(|origin| big(origin.config_gen)).collect();
     sqlx::query!(
@@ -321,7 +321,7 @@ pub(super) async fn delete_check_states(conn: &mut PgConnection, pool: &Pool, ch
 }
 
 /// Deletes the pool's state, and with it its checks' states and votes.
-pub(super) async fn delete_pool_state(conn: &mut PgConnection, bucket: Bucket, account: AccountId, id: PoolId) -> Result<(), Error> {
+pub(crate) async fn delete_pool_state(conn: &mut PgConnection, bucket: Bucket, account: AccountId, id: PoolId) -> Result<(), Error> {
     // As in `delete_check_states`.
     sqlx::query!(
         "select check_id from check_state where bucket = $1 and account_id = $2 and pool_id = $3 order by check_id for update",

@@ -1,8 +1,11 @@
 //! Everything that the owner of buckets needs, in a few statements over one snapshot, however many buckets.
 
+mod healthchecks;
+
 use std::collections::HashMap;
 
 use quorate_core::bucket::Bucket;
+use quorate_core::event::Subject;
 use quorate_core::failure::FailureReason;
 use quorate_core::ids::{MonitorGroupId, MonitorId, PoolId};
 use quorate_core::monitor::MonitorSettings;
@@ -31,6 +34,7 @@ pub(super) async fn buckets(db: &Db, wanted: &[Bucket]) -> Result<Vec<BucketConf
     let groups = group_voices(&mut tx, &numbers).await?;
     let checks = checks(&mut tx, &numbers).await?;
     add_pools(&mut tx, &numbers, &monitors, &groups, checks, &mut found).await?;
+    healthchecks::add(&mut tx, db.header_secrets(), &numbers, &mut found).await?;
     tx.commit().await?;
     Ok(wanted.iter().filter_map(|bucket| found.remove(bucket)).collect())
 }
@@ -257,7 +261,7 @@ async fn add_pools(
             let quorum_lost_since = row.quorum_lost_since.map(jiff_sqlx::Timestamp::to_jiff);
             let pool = pool_row!(row).with_origins(origins).map_err(told)?;
             let monitoring = monitoring(place, &pool.settings, monitors, groups)?;
-            Ok(PoolConfig { pool, monitoring, state, state_seq, quorum_lost_since, checks: published })
+            Ok(PoolConfig { subject: Subject::Pool, pool, monitoring, state, state_seq, quorum_lost_since, checks: published })
         };
         match read() {
             Ok(pool) => config.pools.push(pool),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quorate_core::bucket::Bucket;
-use quorate_core::event::EventBody;
+use quorate_core::event::{EventBody, Subject};
 use quorate_core::evidence::PackedVotes;
 use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId, ReplicaId};
 use quorate_core::monitor::MonitorSettings;
@@ -152,6 +152,7 @@ impl MemoryVerdicts {
         let first = pool_state(settings.enabled, settings.monitor.is_some(), settings.minimum_origins, &health);
         let bucket = Bucket::of(pool.id);
         let config = PoolConfig {
+            subject: Subject::Pool,
             monitoring: Monitoring::Nothing,
             state: old.as_ref().map_or(first, |config| config.state),
             state_seq: old.as_ref().map_or(0, |config| config.state_seq),

@@ -78,7 +78,7 @@ async fn each_quota_is_told_with_its_limit_and_count() {
         .map(drop);
     assert_eq!(quota(second), ("load balancers", 1, 1));
     let usage = accounts::usage(&mut tenant, account).await.unwrap();
-    assert_eq!(usage, Usage { load_balancers: 1, pools: 2, origins: 3, monitors: 1 });
+    assert_eq!(usage, Usage { load_balancers: 1, pools: 2, origins: 3, monitors: 1, healthchecks: 0 });
 }
 
 #[tokio::test]

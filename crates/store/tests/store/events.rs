@@ -66,6 +66,7 @@ async fn each_filter_keeps_what_it_names_and_an_absent_one_hides_nothing() {
         (
             "all at once",
             EventFilter {
+                subject: quorate_core::event::Subject::Pool,
                 since: Some(all[4].occurred_at),
                 until: Some(all[0].occurred_at),
                 pool_id: Some(us.id),
@@ -101,7 +102,13 @@ async fn days_are_made_ahead_and_old_ones_dropped_once_however_many_ask() {
             begin
                 execute format('create table caught as select * from health_event_%s', today);
                 execute format('drop table health_event_%s', today);
-                insert into health_event select * from caught;
+                insert into health_event (
+                    bucket, event_id, occurred_at, account_id, pool_id, pool_name, pool_healthy,
+                    check_id, verdict_seq, origin_name, origin_healthy, body
+                )
+                select bucket, event_id, occurred_at, account_id, pool_id, pool_name, pool_healthy,
+                    check_id, verdict_seq, origin_name, origin_healthy, body
+                from caught;
                 execute format(
                     'create table health_event_%s partition of health_event for values from (%L) to (%L)',
                     to_char(old, 'YYYYMMDD'), old, old + 1
@@ -177,8 +184,9 @@ async fn the_newest_page_of_an_account_is_read_from_its_index() {
     )))
     .await
     .unwrap();
-    let page =
-        format!(r#"explain (analyze, timing off) execute page('{{"\\x{account}"}}', null, null, null, null, null, null, null, 0, 25)"#);
+    let page = format!(
+        r#"explain (analyze, timing off) execute page('{{"\\x{account}"}}', null, null, null, null, null, null, null, 0, 25, 'pool')"#
+    );
     let plan: Vec<String> = app.fetch_all(AssertSqlSafe(page)).await.unwrap().iter().map(|row| row.get(0)).collect();
     let read = plan.iter().filter_map(|line| line.split("(actual rows=").nth(1)?.split(' ').next()?.parse::<f64>().ok());
     let most = read.fold(0.0, f64::max);

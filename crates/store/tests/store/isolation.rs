@@ -8,7 +8,7 @@ use quorate_core::monitor_group::{MemberSettings, MonitorGroupSettings};
 use quorate_core::preview::PreviewPool;
 use quorate_store::verdicts::{PgVerdicts, VerdictStore};
 use quorate_store::zones::ZoneKind;
-use quorate_store::{Error, accounts, events, health, load_balancers, monitor_groups, monitors, pools, previews, zones};
+use quorate_store::{Error, accounts, events, health, healthchecks, load_balancers, monitor_groups, monitors, pools, previews, zones};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
 use crate::statement_rules::statements;
@@ -52,6 +52,7 @@ async fn furnished(world: &Database) -> (quorate_core::ids::AccountId, quorate_c
     };
     let group = MonitorGroupSettings { description: "shop".to_owned(), members: vec![member] };
     monitor_groups::create(&mut tenant, account, &group).await.unwrap();
+    healthchecks::create(&mut tenant, account, zone, &crate::healthchecks::settings("shop")).await.unwrap();
     previews::create(&mut tenant, account, &MonitorSettings::default(), &[PreviewPool::of(&pool, &[])], |_| true).await.unwrap();
     tenant.commit().await.unwrap();
     let store = PgVerdicts::new(world.db.clone());

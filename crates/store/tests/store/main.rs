@@ -6,6 +6,7 @@
 mod accounts;
 mod audit;
 mod events;
+mod healthchecks;
 mod isolation;
 mod load_balancers;
 mod monitor_groups;

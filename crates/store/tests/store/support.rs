@@ -13,8 +13,15 @@ use quorate_store::{Db, monitors, pools};
 
 pub(crate) use database::Database;
 
-pub(crate) const LIMITS: Limits =
-    Limits { load_balancers: 20, pools: 200, origins: 2_000, monitors: 30, max_origins_per_pool: 20, minimum_monitor_interval: 10 };
+pub(crate) const LIMITS: Limits = Limits {
+    load_balancers: 20,
+    pools: 200,
+    origins: 2_000,
+    monitors: 30,
+    healthchecks: 20,
+    max_origins_per_pool: 20,
+    minimum_monitor_interval: 10,
+};
 
 pub(crate) async fn account(db: &Db) -> Account {
     account_with(db, LIMITS).await

@@ -98,6 +98,7 @@ pub(crate) fn tick(me: ReplicaId, fence: Fence, config: &PoolConfig, origin: usi
         evidence: None,
     });
     let body = EventBody {
+        subject: config.subject,
         pool: EventPool {
             id: pool.id,
             name: pool.settings.name.clone(),
