@@ -9,6 +9,7 @@ mod capability;
 mod classify;
 mod connect;
 mod datagram;
+mod expiry;
 mod fault;
 mod http;
 mod icmp;

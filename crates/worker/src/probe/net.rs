@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::attempt::Attempt;
 use super::classify::classify;
 use super::connect::connect;
+use super::expiry::Expiry;
 use super::fault::Fault;
 use super::icmp::IcmpSockets;
 use super::limit::Limit;
@@ -32,6 +33,7 @@ pub(super) struct Net {
     resolver: Resolver,
     policy: AddressPolicy,
     limit: Limit,
+    expiry: Expiry,
     source: Option<IpAddr>,
     pub(super) icmp: IcmpSockets,
     pub(super) tls: Tls,
@@ -65,6 +67,7 @@ impl NetProber {
         let net = Net {
             resolver: Resolver::new(&config.resolver)?,
             policy: config.address_policy.clone(),
+            expiry: Expiry::default(),
             limit: Limit::new(config.address_probes_per_second_max),
             source: config.source_address,
             icmp: IcmpSockets::detect(),
@@ -98,6 +101,9 @@ impl Prober for NetProber {
                 }
             };
             let Attempt { phases, response_code, rtt, certificate_days_left, .. } = attempt;
+            if let Some(days_left) = certificate_days_left {
+                self.net.expiry.note(&target.host, days_left);
+            }
             return Outcome { finding, response_code, rtt, phases, certificate_days_left, attempts };
         }
     }
