@@ -77,8 +77,8 @@ async fn usage_tells_what_there_is_and_what_there_may_be() {
     world.make(&tenant, &tenant.in_zone("load_balancers"), body.clone()).await;
     world.make(&tenant, &tenant.of_account("load_balancers"), body).await;
     let expected = json!({
-        "load_balancers": 2, "monitors": 1, "origins": 1, "pools": 1, "max_origins_per_pool": 5, "minimum_monitor_interval": 10,
-        "limits": {"load_balancers": 20, "monitors": 30, "origins": 100, "pools": 20},
+        "load_balancers": 2, "monitors": 1, "origins": 1, "pools": 1, "max_origins_per_pool": 5, "minimum_monitor_interval": 10, "healthchecks": 0,
+        "limits": {"load_balancers": 20, "monitors": 30, "origins": 100, "pools": 20, "healthchecks": 20},
     });
     assert_eq!(world.ask(&tenant, "GET", &tenant.lb("usage"), None).await.result(), expected);
     world.end().await;
