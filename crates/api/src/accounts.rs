@@ -7,7 +7,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
 use crate::answer::Answer;
-use crate::auth::{Caller, InAccount, Read};
+use crate::auth::{Caller, InAccount, Know, Read};
 use crate::envelope::{Envelope, Time};
 use crate::error::ApiError;
 use crate::extract::Params;
@@ -90,7 +90,7 @@ pub(crate) async fn list(caller: Caller, params: Params, page: Page) -> Answer<V
     Ok(page.cut(found.into_iter().map(AccountBody::from).collect()))
 }
 
-pub(crate) async fn show(place: InAccount<Read>) -> Answer<AccountBody> {
+pub(crate) async fn show(place: InAccount<Know>) -> Answer<AccountBody> {
     let mut db = place.begin().await?;
     Ok(Envelope::of(find(&mut db, place.account).await?.into()))
 }

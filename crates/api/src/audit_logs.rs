@@ -7,7 +7,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
 use crate::answer::Answer;
-use crate::auth::{Edit, InAccount};
+use crate::auth::{Administer, InAccount};
 use crate::envelope::Time;
 use crate::error::ApiError;
 use crate::extract::Params;
@@ -147,7 +147,7 @@ pub(crate) fn query() -> Vec<Query> {
     ]
 }
 
-pub(crate) async fn list(place: InAccount<Edit>, params: Params, page: Page) -> Answer<Vec<AuditBody>> {
+pub(crate) async fn list(place: InAccount<Administer>, params: Params, page: Page) -> Answer<Vec<AuditBody>> {
     let per_page = page.per_page.unwrap_or(PER_PAGE_MAX);
     let limit = u32::try_from(per_page).expect("a page has at most a thousand items");
     let filter = filter(&params)?;

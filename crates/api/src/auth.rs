@@ -1,113 +1,89 @@
-//! Who is asking, and what they may do: bearer tokens, scoped to accounts, read or edit.
+//! Who is asking, and what they may do: tokens with permissions, each for its accounts, from where they may be used.
 
-use std::collections::HashMap;
-use std::fmt;
+mod cache;
+mod client;
+mod credentials;
+#[cfg(test)]
+mod tests;
+
 use std::marker::PhantomData;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use quorate_core::ids::{AccountId, ZoneId};
 use quorate_store::audit::Actor;
 use quorate_store::header_secrets::Header;
-use quorate_store::tokens::{self, Scope, Token};
+use quorate_store::tokens::{self, Permission, Token, Validity};
 use quorate_store::zones::{self, Zone};
 use quorate_store::{Db, Tenant};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::Shared;
 use crate::error::ApiError;
 use crate::extract::path_id;
-use crate::serve::Peer;
+use crate::limits::Meter;
+use cache::Remembered;
+pub(crate) use cache::TokenCache;
+use credentials::Credentials;
 
-/// How long a token may be believed without asking the database. A revoked one is refused after this
-/// at the latest; five seconds are promised.
-const TOKEN_TTL: Duration = Duration::from_secs(3);
-/// Tokens remembered at once.
-const TOKENS_MAX: usize = 10_000;
-/// Bytes of a bearer token; ours have 62.
-const SECRET_BYTES_MAX: usize = 256;
-
-/// A token with the time at which the database was asked for it.
-type Seen = (Instant, Arc<Token>);
-
-/// Tokens seen within [`TOKEN_TTL`], by the digest of their secrets.
-#[derive(Default)]
-pub(crate) struct TokenCache {
-    tokens: Mutex<HashMap<[u8; 32], Seen>>,
+/// A token that is known and not revoked; whether it is valid now and here is another question.
+#[derive(Clone, Debug)]
+pub(crate) struct Identified {
+    pub(crate) token: Arc<Token>,
+    /// Where the request came from; `None` where it came over no socket.
+    address: Option<IpAddr>,
 }
 
-impl fmt::Debug for TokenCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenCache(..)")
-    }
-}
-
-impl TokenCache {
-    fn get(&self, digest: &[u8; 32], now: Instant) -> Option<Arc<Token>> {
-        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(digest).filter(|(seen, _)| now.duration_since(*seen) < TOKEN_TTL).map(|(_, token)| Arc::clone(token))
-    }
-
-    fn put(&self, digest: [u8; 32], now: Instant, token: Arc<Token>) {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if tokens.len() >= TOKENS_MAX {
-            tokens.retain(|_, (seen, _)| now.duration_since(*seen) < TOKEN_TTL);
-        }
-        if tokens.len() < TOKENS_MAX {
-            tokens.insert(digest, (now, token));
-        }
-    }
-}
-
-/// The token behind the request's credentials, not revoked; expired or not.
-///
 /// # Errors
-/// No credentials, malformed ones, or a token that is unknown or revoked.
-pub(crate) async fn identify(headers: &HeaderMap, state: &Shared) -> Result<Arc<Token>, ApiError> {
-    let secret = bearer(headers)?;
-    if !tokens::is_well_formed(secret) {
-        return Err(ApiError::InvalidToken { expired: false });
+/// No credentials, malformed or unknown ones, or too many requests.
+impl FromRequestParts<Shared> for Identified {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
+        let address = client::address(parts, &state.api.access.trusted_proxies);
+        // Whoever is not known yet pays before the database is asked, and whoever is wrong pays too.
+        let stranger = || address.map_or(Ok(()), |address| state.limiters.stranger(address));
+        let credentials = Credentials::of(&parts.headers).or_else(|error| stranger().and(Err(error)))?;
+        let digest = credentials.digest();
+        // The time of asking, so that the answer is never believed for longer than the limit.
+        let now = Instant::now();
+        let remembered = state.tokens.get(&digest, now);
+        if matches!(remembered, Remembered::Unknown) {
+            stranger()?;
+        }
+        let token = match remembered {
+            Remembered::Fresh(token) => token,
+            Remembered::Stale | Remembered::Unknown => {
+                let found = if credentials.is_well_formed() { look_up(state, credentials).await? } else { None };
+                let Some(token) = found.filter(|token| token.revoked_on.is_none()).map(Arc::new) else {
+                    state.tokens.forget(&digest);
+                    return Err(credentials.unknown());
+                };
+                state.tokens.put(digest, now, Arc::clone(&token));
+                token
+            }
+        };
+        if let Some(meter) = parts.extensions.get::<Meter>() {
+            state.limiters.request_of(token.id, meter)?;
+        }
+        Ok(Self { token, address })
     }
-    let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
-    // The time of asking, so that the answer is never believed for longer than the limit.
-    let now = Instant::now();
-    if let Some(token) = state.tokens.get(&digest, now) {
-        return Ok(token);
-    }
-    let found = tokens::authenticate(&state.api.db, &state.api.pepper, secret).await?;
-    let token = found.filter(|token| token.revoked_on.is_none()).map(Arc::new).ok_or(ApiError::InvalidToken { expired: false })?;
-    state.tokens.put(digest, now, Arc::clone(&token));
-    Ok(token)
 }
 
-/// The bearer token of the Authorization header.
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let Some(header) = headers.get(AUTHORIZATION) else {
-        let has_key = headers.contains_key("x-auth-key") || headers.contains_key("x-auth-email");
-        return Err(if has_key { ApiError::UnknownKey } else { ApiError::NoCredentials });
-    };
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    header
-        .to_str()
-        .ok()
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, secret)| secret.trim())
-        .filter(|secret| (1..=SECRET_BYTES_MAX).contains(&secret.len()) && secret.bytes().all(legal))
-        .ok_or(ApiError::MalformedCredentials)
+async fn look_up(state: &Shared, credentials: Credentials<'_>) -> Result<Option<Token>, ApiError> {
+    let (db, pepper) = (&state.api.db, &state.api.pepper);
+    Ok(match credentials {
+        Credentials::Bearer(secret) => tokens::authenticate(db, pepper, secret).await?,
+        Credentials::Key { email, key } => tokens::authenticate_key(db, pepper, email, key).await?,
+    })
 }
 
-/// Whoever has a valid token, whatever it may do.
+/// Whoever has a token that is valid now and here, whatever it may do.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) token: Arc<Token>,
-    /// Where the request came from; `None` where it came over no socket.
     address: Option<IpAddr>,
     db: Db,
 }
@@ -128,17 +104,11 @@ impl Caller {
         if self.token.accounts.contains(&account) { Ok(account) } else { Err(ApiError::OutOfReach) }
     }
 
-    /// Changes in an account that the body names, not the path.
-    pub(crate) fn edits(self, account: AccountId) -> Result<InAccount<Edit>, ApiError> {
-        let account = self.reaches(account)?;
-        self.may::<Edit>()?;
-        Ok(InAccount { account, caller: self, access: PhantomData })
-    }
-
     fn may<A: Access>(&self) -> Result<(), ApiError> {
-        match (A::SCOPE, self.token.scope) {
-            (Scope::Read, Scope::Read | Scope::Edit) | (Scope::Edit, Scope::Edit) => Ok(()),
-            (Scope::Edit, Scope::Read) => Err(ApiError::ReadOnlyToken),
+        if A::ANY_OF.is_empty() || A::ANY_OF.iter().any(|needed| self.token.permissions.allow(*needed)) {
+            Ok(())
+        } else {
+            Err(ApiError::NotPermitted)
         }
     }
 }
@@ -147,33 +117,83 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
-        let token = identify(&parts.headers, state).await?;
-        if token.expires_on.is_some_and(|end| end <= state.api.clock.now()) {
-            return Err(ApiError::InvalidToken { expired: true });
+        let Identified { token, address } = Identified::from_request_parts(parts, state).await?;
+        match token.validity(state.api.clock.now()) {
+            Validity::Active => {}
+            Validity::NotYet => return Err(ApiError::TokenNotYetValid),
+            Validity::Expired => return Err(ApiError::InvalidToken { expired: true }),
         }
-        let address = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical());
-        Ok(Self { token, address, db: state.api.db.clone() })
+        // Over no socket there is no address to refuse.
+        match address.filter(|address| !token.allows_address(*address)) {
+            Some(elsewhere) => Err(ApiError::AddressNotAllowed(elsewhere)),
+            None => Ok(Self { token, address, db: state.api.db.clone() }),
+        }
     }
 }
 
 /// What a route asks of a token.
 pub(crate) trait Access: Send {
-    const SCOPE: Scope;
+    /// One of these is enough; empty: any token will do.
+    const ANY_OF: &'static [Permission];
 }
 
-/// Reading.
-#[derive(Debug)]
-pub(crate) struct Read;
-/// Changing.
-#[derive(Debug)]
-pub(crate) struct Edit;
+macro_rules! accesses {
+    ($($(#[$doc:meta])* $name:ident: $($permission:ident)|*),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $name;
 
-impl Access for Read {
-    const SCOPE: Scope = Scope::Read;
+        impl Access for $name {
+            const ANY_OF: &'static [Permission] = &[$(Permission::$permission),*];
+        }
+    )*};
 }
 
-impl Access for Edit {
-    const SCOPE: Scope = Scope::Edit;
+accesses! {
+    /// Reading what a token reaches: accounts and zones.
+    Know: ,
+    /// Reading monitors, pools and what belongs to them.
+    Read: MonitorsAndPoolsRead,
+    /// Changing monitors, pools and what belongs to them.
+    Edit: MonitorsAndPoolsEdit,
+    /// Reading load balancers.
+    ReadBalancers: LoadBalancersRead,
+    /// Changing load balancers.
+    EditBalancers: LoadBalancersEdit,
+    /// Reading events.
+    ReadEvents: AnalyticsRead | MonitorsAndPoolsRead,
+    /// Administering: the audit log.
+    Administer: Admin,
+}
+
+/// A caller with that access to whatever the token reaches.
+#[derive(Debug)]
+pub(crate) struct Permitted<A> {
+    caller: Caller,
+    access: PhantomData<fn() -> A>,
+}
+
+impl<A> Permitted<A> {
+    /// Everything that the token reaches.
+    pub(crate) async fn begin(&self) -> Result<Tenant, ApiError> {
+        self.caller.begin().await
+    }
+
+    /// An account that the body names, not the path.
+    pub(crate) fn in_account(self, account: AccountId) -> Result<InAccount<A>, ApiError> {
+        let account = self.caller.reaches(account)?;
+        Ok(InAccount { account, caller: self.caller, access: PhantomData })
+    }
+}
+
+impl<A: Access> FromRequestParts<Shared> for Permitted<A> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.may::<A>()?;
+        Ok(Self { caller, access: PhantomData })
+    }
 }
 
 /// An account that the caller may read or edit: the path's, or the token's own where the path names none.
@@ -257,49 +277,5 @@ impl<A: Access> FromRequestParts<Shared> for InZone<A> {
         let id = path_id::<ZoneId>(parts, state).await?.expect("the route names a zone");
         caller.may::<A>()?;
         Ok(Self { id, caller, access: PhantomData })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
-    }
-
-    #[test]
-    fn only_a_bearer_token_is_a_credential_here() {
-        let code = |pairs: &[(&'static str, &'static str)]| match bearer(&headers(pairs)) {
-            Ok(secret) => secret.to_owned(),
-            Err(error) => format!("{error:?}"),
-        };
-        assert_eq!(code(&[("authorization", "Bearer qrt_x")]), "qrt_x");
-        assert_eq!(code(&[("authorization", "bearer  qrt_x")]), "qrt_x");
-        assert_eq!(code(&[]), "NoCredentials");
-        assert_eq!(code(&[("x-auth-email", "a@b"), ("x-auth-key", "k")]), "UnknownKey");
-        for malformed in ["Bearer", "Bearer ", "Basic YTpi", "qrt_x", "Bearer a b", "Bearer a\"b"] {
-            assert_eq!(code(&[("authorization", malformed)]), "MalformedCredentials", "{malformed}");
-        }
-    }
-
-    #[test]
-    fn a_token_is_believed_for_three_seconds_and_no_longer() {
-        let cache = TokenCache::default();
-        let token = Arc::new(Token {
-            id: quorate_core::ids::TokenId::from_bytes([1; 16]),
-            name: "ci".to_owned(),
-            scope: Scope::Edit,
-            accounts: Vec::new(),
-            created_on: jiff::Timestamp::UNIX_EPOCH,
-            expires_on: None,
-            revoked_on: None,
-            last_used_on: None,
-        });
-        let start = Instant::now();
-        cache.put([7; 32], start, token);
-        assert!(cache.get(&[7; 32], start + Duration::from_millis(2_999)).is_some());
-        assert!(cache.get(&[7; 32], start + Duration::from_secs(3)).is_none());
-        assert!(cache.get(&[8; 32], start).is_none());
     }
 }

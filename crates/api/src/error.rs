@@ -2,9 +2,12 @@
 //! What the client reads and what the log reads are two texts.
 
 use std::error::Error as StdError;
+use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 use quorate_core::ids::MonitorId;
 use quorate_core::validate::FieldError;
 use quorate_store::error::Referrer;
@@ -17,20 +20,31 @@ use crate::envelope::{self, Cause, ErrorItem, Source};
 pub(crate) enum ApiError {
     /// No header that could authenticate.
     NoCredentials,
-    /// An Authorization header that cannot be one.
-    MalformedCredentials,
-    /// The global key pair of an e-mail address and a key, which nobody has here.
+    /// A header that cannot be what it has to be.
+    MalformedCredentials(Malformed),
+    /// A pair of e-mail address and key that nobody has.
     UnknownKey,
     /// A token that is unknown, revoked or expired.
     InvalidToken {
         expired: bool,
     },
-    /// The same, where the request was to verify it.
+    /// A token that is valid from a later time on.
+    TokenNotYetValid,
+    /// A token that may not be used from there.
+    AddressNotAllowed(IpAddr),
+    /// An unknown token, where the request was to verify it.
     NothingToVerify,
+    /// A route for tokens, asked with an e-mail address and a key.
+    NotForKeys,
+    /// Over the quota of the token, or of an address without one.
+    TooManyRequests {
+        /// Until the next one is admitted.
+        wait: Duration,
+    },
     /// An account that does not exist or that the token does not reach: one answer for both.
     OutOfReach,
-    /// The token may read and the request changes.
-    ReadOnlyToken,
+    /// The token lacks the permission.
+    NotPermitted,
     /// No such object in this account; foreign ones included.
     NotFound {
         resource: &'static str,
@@ -69,6 +83,24 @@ pub(crate) enum ApiError {
     Status(StatusCode),
 }
 
+/// Which header of credentials cannot be what it has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    Authorization,
+    Email,
+    Key,
+}
+
+impl Malformed {
+    const fn cause(self) -> Cause {
+        match self {
+            Self::Authorization => Cause { code: 6111, message: "Invalid format for Authorization header" },
+            Self::Email => Cause { code: 6102, message: "Invalid format for X-Auth-Email header" },
+            Self::Key => Cause { code: 6103, message: "Invalid format for X-Auth-Key header" },
+        }
+    }
+}
+
 /// Codes of our own for what the transport refuses: 10000 + the HTTP status.
 const fn of_status(status: StatusCode) -> u32 {
     10_000 + status.as_u16() as u32
@@ -78,11 +110,14 @@ impl ApiError {
     const fn status_and_code(&self) -> (StatusCode, u32) {
         match self {
             Self::NoCredentials => (StatusCode::BAD_REQUEST, 9106),
-            Self::MalformedCredentials => (StatusCode::BAD_REQUEST, 6003),
+            Self::MalformedCredentials(_) => (StatusCode::BAD_REQUEST, 6003),
             Self::UnknownKey => (StatusCode::FORBIDDEN, 9103),
-            Self::InvalidToken { .. } | Self::OutOfReach => (StatusCode::FORBIDDEN, 9109),
+            Self::InvalidToken { .. } | Self::TokenNotYetValid | Self::AddressNotAllowed(_) | Self::OutOfReach => {
+                (StatusCode::FORBIDDEN, 9109)
+            }
             Self::NothingToVerify => (StatusCode::UNAUTHORIZED, 1000),
-            Self::ReadOnlyToken => (StatusCode::FORBIDDEN, 10_000),
+            Self::NotPermitted => (StatusCode::FORBIDDEN, 10_000),
+            Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, 971),
             Self::NotFound { .. } => (StatusCode::NOT_FOUND, 1001),
             Self::NoRoute { .. } => (StatusCode::NOT_FOUND, 7003),
             Self::Invalid(_) | Self::InvalidQuery(_) | Self::NotEnabled { .. } => (StatusCode::BAD_REQUEST, 1002),
@@ -91,7 +126,7 @@ impl ApiError {
             Self::Referenced(_) => (StatusCode::PRECONDITION_FAILED, 1005),
             Self::MissingMembers(_) => (StatusCode::PRECONDITION_FAILED, 1001),
             Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, 6007),
-            Self::MethodNotAllowed => with_code(StatusCode::METHOD_NOT_ALLOWED),
+            Self::MethodNotAllowed | Self::NotForKeys => with_code(StatusCode::METHOD_NOT_ALLOWED),
             Self::TooLarge => with_code(StatusCode::PAYLOAD_TOO_LARGE),
             Self::MediaType(_) => with_code(StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::TimedOut => with_code(StatusCode::GATEWAY_TIMEOUT),
@@ -105,13 +140,17 @@ impl ApiError {
     fn message(&self) -> String {
         match self {
             Self::NoCredentials => "Missing X-Auth-Key, X-Auth-Email or Authorization headers".to_owned(),
-            Self::MalformedCredentials => "Invalid request headers".to_owned(),
+            Self::MalformedCredentials(_) => "Invalid request headers".to_owned(),
             Self::UnknownKey => "Unknown X-Auth-Key or X-Auth-Email".to_owned(),
             Self::InvalidToken { expired: false } => "Invalid access token".to_owned(),
             Self::InvalidToken { expired: true } => "Invalid access token: it has expired".to_owned(),
+            Self::TokenNotYetValid => "Invalid access token: it is not valid yet".to_owned(),
+            Self::AddressNotAllowed(address) => format!("Cannot use the access token from location: {address}"),
+            Self::NotForKeys => "Method not allowed for this authentication scheme".to_owned(),
+            Self::TooManyRequests { .. } => "Please wait and consider throttling your request speed".to_owned(),
             Self::OutOfReach => "Unauthorized to access requested resource".to_owned(),
             Self::NothingToVerify => "Invalid API Token".to_owned(),
-            Self::ReadOnlyToken => "Authentication error".to_owned(),
+            Self::NotPermitted => "Authentication error".to_owned(),
             Self::NotFound { resource } => format!("{resource} not found"),
             Self::NoRoute { path } => format!("Could not route to {path}, perhaps your object identifier is invalid?"),
             Self::MethodNotAllowed => "Method not allowed for this route".to_owned(),
@@ -152,10 +191,7 @@ impl ApiError {
                 .map(|(index, id)| item(format!("monitor {id} not found"), Some(format!("/members/{index}/monitor_id"))))
                 .collect(),
             Self::NotUnique { field } => vec![item(self.message(), Some(format!("/{field}")))],
-            Self::MalformedCredentials => {
-                let cause = Cause { code: 6111, message: "Invalid format for Authorization header" };
-                vec![ErrorItem { error_chain: vec![cause], ..item(self.message(), None) }]
-            }
+            Self::MalformedCredentials(header) => vec![ErrorItem { error_chain: vec![header.cause()], ..item(self.message(), None) }],
             Self::NoRoute { .. } => vec![
                 item(self.message(), None),
                 ErrorItem { code: 7000, message: "No route for that URI".to_owned(), source: None, error_chain: Vec::new() },
@@ -180,7 +216,13 @@ impl IntoResponse for ApiError {
         if let Self::Unavailable(error) | Self::Internal(error) = &self {
             tracing::error!(error = %chain(error.as_ref()), "a request failed");
         }
-        envelope::failure(status, self.items())
+        let mut response = envelope::failure(status, self.items());
+        if let Self::TooManyRequests { wait } = self {
+            // Whole seconds, rounded up: who comes then is admitted.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
     }
 }
 

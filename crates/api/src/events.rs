@@ -9,7 +9,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
 use crate::answer::Answer;
-use crate::auth::{Caller, InAccount, Read};
+use crate::auth::{InAccount, Permitted, ReadEvents};
 use crate::envelope::Time;
 use crate::error::ApiError;
 use crate::extract::Params;
@@ -80,12 +80,12 @@ pub(crate) fn query() -> Vec<Query> {
 }
 
 /// Every account that the token reads.
-pub(crate) async fn of_token(caller: Caller, params: Params, page: Page) -> Answer<Vec<EventItem>> {
+pub(crate) async fn of_token(caller: Permitted<ReadEvents>, params: Params, page: Page) -> Answer<Vec<EventItem>> {
     list(caller.begin().await?, &params, page).await
 }
 
 /// One account.
-pub(crate) async fn of_account(place: InAccount<Read>, params: Params, page: Page) -> Answer<Vec<EventItem>> {
+pub(crate) async fn of_account(place: InAccount<ReadEvents>, params: Params, page: Page) -> Answer<Vec<EventItem>> {
     list(place.begin().await?, &params, page).await
 }
 

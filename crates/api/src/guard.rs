@@ -14,6 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::envelope::Sealed;
 use crate::error::ApiError;
+use crate::limits::Meter;
 
 /// From the request's head to the answer; a little more than the database gives a statement.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
@@ -29,17 +30,22 @@ fn within<S: Clone + Send + Sync + 'static>(router: Router<S>, timeout: Duration
         .layer(middleware::from_fn(move |request: Request, next: Next| seal(request, next, timeout)))
 }
 
-async fn seal(request: Request, next: Next, timeout: Duration) -> Response {
+async fn seal(mut request: Request, next: Next, timeout: Duration) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.extensions().get::<axum::extract::OriginalUri>().map_or_else(|| request.uri().path(), |uri| uri.path()).to_owned();
     // The pattern, not the path: identifiers are no metric labels.
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+    let meter = Meter::default();
+    request.extensions_mut().insert(meter.clone());
     let response = match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::TimedOut.into_response(),
     };
-    let response = if response.extensions().get::<Sealed>().is_some() { response } else { envelope(response, path) };
+    let mut response = if response.extensions().get::<Sealed>().is_some() { response } else { envelope(response, path) };
+    if let Some(standing) = meter.standing() {
+        standing.tell(response.headers_mut());
+    }
     let status = response.status().as_u16();
     let labels = [("method", method_label(&method).to_owned()), ("route", route), ("status", status.to_string())];
     metrics::counter!("quorate_api_requests_total", &labels).increment(1);

@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod guard;
 mod healthchecks;
+mod limits;
 mod load_balancers;
 mod monitor_groups;
 mod monitors;
@@ -37,12 +38,15 @@ use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{StatusCode, Uri};
+use ipnet::IpNet;
 use quorate_core::time::Clock;
 use quorate_store::Db;
 use quorate_store::tokens::Pepper;
 
-use auth::{Edit, InAccount, InZone, Read, TokenCache};
+use auth::{EditBalancers, InAccount, InZone, ReadBalancers, TokenCache};
 use error::ApiError;
+use limits::Limiters;
+pub use limits::RateLimits;
 use openapi::routes::{Routes, get, post};
 pub use serve::{ServeLimits, serve};
 
@@ -57,10 +61,20 @@ pub struct Api {
     pub pepper: Pepper,
     /// Tells whether a token has expired.
     pub clock: Arc<dyn Clock>,
+    /// Who may ask how often, and whom to believe where a request comes from.
+    pub access: Access,
     /// Whether this process can do its work; `Err` says why not. For `/readyz`.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The figures of this process in the text format of Prometheus. For `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// How requests are admitted.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Proxies whose `X-Forwarded-For` tells where a request comes from; empty: nobody's does.
+    pub trusted_proxies: Vec<IpNet>,
+    pub limits: RateLimits,
 }
 
 impl fmt::Debug for Api {
@@ -73,13 +87,15 @@ impl fmt::Debug for Api {
 pub(crate) struct AppState {
     pub(crate) api: Api,
     pub(crate) tokens: TokenCache,
+    pub(crate) limiters: Limiters,
 }
 
 pub(crate) type Shared = Arc<AppState>;
 
 /// The whole surface.
 pub fn router(api: Api) -> Router {
-    let state = Arc::new(AppState { api, tokens: TokenCache::default() });
+    let limiters = Limiters::new(api.access.limits);
+    let state = Arc::new(AppState { api, tokens: TokenCache::default(), limiters });
     openapi::described(routes())
         .into_router()
         .fallback(|uri: Uri| async move { ApiError::NoRoute { path: uri.path().to_owned() } })
@@ -100,8 +116,8 @@ fn v4() -> Routes {
         .nest("/accounts/{account_id}/load_balancers", load_balancing())
         .nest("/accounts/{account_id}/load_balancers", of_accounts_only())
         .nest("/user/load_balancers", load_balancing())
-        .merge(load_balancers_in::<InZone<Read>, InZone<Edit>>("/zones/{zone_id}/load_balancers"))
-        .merge(load_balancers_in::<InAccount<Read>, InAccount<Edit>>("/accounts/{account_id}/load_balancers"))
+        .merge(load_balancers_in::<InZone<ReadBalancers>, InZone<EditBalancers>>("/zones/{zone_id}/load_balancers"))
+        .merge(load_balancers_in::<InAccount<ReadBalancers>, InAccount<EditBalancers>>("/accounts/{account_id}/load_balancers"))
         .route(
             "/accounts/{account_id}/load_balancers/search",
             get(search::search).query(search::query).says("Load balancers, pools and monitors by name"),

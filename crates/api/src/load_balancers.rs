@@ -12,7 +12,7 @@ use quorate_store::{Tenant, load_balancers, pools};
 
 use crate::accounts::enabled;
 use crate::answer::{Answer, Deleted};
-use crate::auth::{InAccount, InZone};
+use crate::auth::{Access, InAccount, InZone};
 use crate::body::{PROBLEMS_MAX, Told};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
@@ -50,14 +50,14 @@ impl Place {
     }
 }
 
-impl<A> Scope for InZone<A> {
+impl<A: Access> Scope for InZone<A> {
     async fn enter(&self) -> Result<(Tenant, Place), ApiError> {
         let (db, zone) = self.begin().await?;
         Ok((db, Place { account: zone.account_id, zone: Some(zone) }))
     }
 }
 
-impl<A> Scope for InAccount<A> {
+impl<A: Access> Scope for InAccount<A> {
     async fn enter(&self) -> Result<(Tenant, Place), ApiError> {
         Ok((self.begin().await?, Place { account: self.account, zone: None }))
     }

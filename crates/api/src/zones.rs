@@ -10,7 +10,7 @@ use schemars::json_schema;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Deleted};
-use crate::auth::{Caller, Edit, InZone, Read};
+use crate::auth::{Caller, EditBalancers, InZone, Know, Permitted};
 use crate::body::{self, Bad, Fields, Told, id, object_of, one_of, text};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
@@ -68,21 +68,21 @@ fn domain_name(label: &str, value: &Value) -> Result<String, Bad> {
     domain(&name).ok_or_else(|| Bad::new(format!("{label} {name:?} is not a domain name of two or more labels")))
 }
 
-pub(crate) async fn create(caller: Caller, body: Body) -> Answer<ZoneBody> {
+pub(crate) async fn create(caller: Permitted<EditBalancers>, body: Body) -> Answer<ZoneBody> {
     let (name, account, kind) = body::read(body.object()?, asked_for, |_| Vec::new())?;
     let (name, account) = name.zip(account).expect("both are required, so the read has failed without");
-    let mut db = caller.edits(account)?.begin().await?;
+    let mut db = caller.in_account(account)?.begin().await?;
     let zone = zones::create_in(&mut db, account, &name, kind).await?;
     db.commit().await?;
     Ok(Envelope::of(zone.into()))
 }
 
-pub(crate) async fn show(place: InZone<Read>) -> Answer<ZoneBody> {
+pub(crate) async fn show(place: InZone<Know>) -> Answer<ZoneBody> {
     let (_, zone) = place.begin().await?;
     Ok(Envelope::of(zone.into()))
 }
 
-pub(crate) async fn delete(place: InZone<Edit>) -> Answer<Deleted<ZoneId>> {
+pub(crate) async fn delete(place: InZone<EditBalancers>) -> Answer<Deleted<ZoneId>> {
     let (mut db, zone) = place.begin().await?;
     if !zones::delete_in(&mut db, zone.id).await? {
         return Err(ApiError::NotFound { resource: "zone" });

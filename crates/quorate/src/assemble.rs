@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use quorate_api::{Api, ServeLimits};
+use quorate_api::{Access, Api, RateLimits, ServeLimits};
 use quorate_control::{Control, ControlConfig, ServerTls};
 use quorate_core::time::SystemClock;
 use quorate_store::Db;
@@ -92,6 +92,14 @@ impl ControlPlane {
             db: db.clone(),
             pepper: secrets.pepper,
             clock: Arc::new(SystemClock),
+            access: Access {
+                trusted_proxies: config.control.trusted_proxies.clone(),
+                limits: RateLimits {
+                    requests: config.control.rate_limit_requests,
+                    window: Duration::from_secs(config.control.rate_limit_window_s.into()),
+                    strangers_per_second: config.control.rate_limit_strangers,
+                },
+            },
             ready: readiness(&control),
             metrics: Arc::new(move || rendered.render()),
         };

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use quorate_core::ids::AccountId;
 use quorate_core::time::{Clock as _, SystemClock};
 use quorate_store::accounts::{self, Account, Limits};
-use quorate_store::tokens::{self, NewToken, Pepper, Scope};
+use quorate_store::tokens::{self, NewToken, Pepper, Permission, Scope, Validity};
 use quorate_store::zones::{self, Zone};
 use quorate_store::{Db, Operator};
 
@@ -52,7 +52,7 @@ pub async fn tenancy(db: &Db, pepper: &Pepper, wanted: &Wanted<'_>, known: Optio
         let token = match kept {
             Some(token) if known.is_some_and(|known| known.account_id == account.id) => token,
             Some(_) | None => {
-                let new = NewToken { name: wanted.token.to_owned(), scope: Scope::Edit, accounts: vec![account.id], expires_on: None };
+                let new = NewToken::new(wanted.token, Scope::Admin, vec![account.id]);
                 tokens::create(op, pepper, new).await.context("cannot make the token")?.1
             }
         };
@@ -66,8 +66,8 @@ async fn token_opens(db: &Db, pepper: &Pepper, secret: &str, account: AccountId)
     let now = SystemClock.now();
     Ok(token.is_some_and(|token| {
         token.revoked_on.is_none()
-            && token.expires_on.is_none_or(|expires| expires > now)
-            && token.scope == Scope::Edit
+            && token.validity(now) == Validity::Active
+            && token.permissions.allow(Permission::Admin)
             && token.accounts.contains(&account)
     }))
 }

@@ -131,7 +131,11 @@ async fn an_operator_makes_lists_changes_and_ends_accounts_zones_tokens_and_pops
     assert_eq!(here.does(&["token", "create", "tf", "--account", "shop", "--out", file.to_str().expect("UTF-8")]).await, "");
     assert_eq!(mode(&file), 0o600);
     let tokens = here.lists("token").await;
-    assert_eq!(tokens.iter().map(|token| &token["scope"]).collect::<Vec<_>>(), ["read", "edit"]);
+    let permissions = [
+        r#"["monitors-and-pools:read","load-balancers:read","analytics:read"]"#,
+        r#"["monitors-and-pools:edit","load-balancers:edit","analytics:read"]"#,
+    ];
+    assert_eq!(tokens.iter().map(|token| token["permissions"].to_string()).collect::<Vec<_>>(), permissions);
     assert!(tokens[0]["expires_on"].is_string() && tokens[1]["expires_on"].is_null(), "{tokens:#?}");
     let first = tokens[0]["id"].as_str().expect("an id");
     here.does(&["token", "revoke", first]).await;

@@ -363,7 +363,7 @@ async fn new_operator(control: &Control, account: &str, zone: &str, dir: &Path, 
     let admin = async |args: &[&str]| printed_value(&Launch::new("admin", args, dir).envs(common).run().await.succeeded());
     let account = admin(&["account", "create", account, "--minimum-monitor-interval", "1"]).await;
     let zone = admin(&["zone", "create", zone, "--account", &account]).await;
-    let token = admin(&["token", "create", "operator", "--account", &account]).await;
+    let token = admin(&["token", "create", "operator", "--account", &account, "--scope", "admin"]).await;
     Operator::new(&control.api_url(), &token, &account, &zone)
 }
 

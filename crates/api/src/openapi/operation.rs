@@ -4,6 +4,7 @@ use std::fmt;
 
 use axum::response::Response;
 use http::{Method, StatusCode};
+use quorate_store::tokens::Permission;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::Written;
@@ -13,13 +14,15 @@ use crate::body::Told;
 /// One method of one path.
 #[derive(Clone)]
 pub(crate) struct Operation {
-    pub(super) method: Method,
+    pub(crate) method: Method,
     /// `monitors::create`.
-    pub(super) handler: &'static str,
+    pub(crate) handler: &'static str,
     /// Instead of the one that follows from the handler's name.
     pub(super) summary: Option<&'static str>,
     /// Asks for credentials.
-    pub(super) authenticated: bool,
+    pub(crate) authenticated: bool,
+    /// Permissions of which one is enough; empty: any token will do.
+    pub(crate) any_of: &'static [Permission],
     pub(super) query: Vec<Query>,
     /// Reads parameters of the query string, so it must say which.
     pub(super) reads_query: bool,
@@ -122,6 +125,7 @@ macro_rules! handled {
                     handler: handler_name::<F>(),
                     summary: None,
                     authenticated: false,
+                    any_of: &[],
                     query: Vec::new(),
                     reads_query: false,
                     payload: Payload::None,

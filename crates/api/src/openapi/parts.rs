@@ -1,14 +1,14 @@
 //! What each argument of a handler says of its operation.
 
 use axum::extract::State;
-use http::HeaderMap;
 use schemars::json_schema;
 
 use super::operation::{Operation, Part, Payload, Query};
 use crate::Shared;
-use crate::auth::{Caller, InAccount, InZone};
+use crate::auth::{Access, Caller, InAccount, InZone, Permitted};
 use crate::extract::{Body, Id, Named, Params};
 use crate::page::{PAGE_MAX, PER_PAGE_MAX, Page};
+use crate::user::Verifiable;
 
 impl Part for Caller {
     fn tell(operation: &mut Operation) {
@@ -16,17 +16,25 @@ impl Part for Caller {
     }
 }
 
-impl<A> Part for InAccount<A> {
+macro_rules! permitted {
+    ($($extractor:ident),*) => {$(
+        impl<A: Access> Part for $extractor<A> {
+            fn tell(operation: &mut Operation) {
+                operation.authenticated = true;
+                operation.any_of = A::ANY_OF;
+            }
+        }
+    )*};
+}
+
+/// Any token will do, expired ones too.
+impl Part for Verifiable {
     fn tell(operation: &mut Operation) {
         operation.authenticated = true;
     }
 }
 
-impl<A> Part for InZone<A> {
-    fn tell(operation: &mut Operation) {
-        operation.authenticated = true;
-    }
-}
+permitted!(InAccount, InZone, Permitted);
 
 /// The path itself tells of it.
 impl<T> Part for Id<T> {
@@ -66,11 +74,4 @@ impl Part for Page {
 
 impl Part for State<Shared> {
     fn tell(_: &mut Operation) {}
-}
-
-/// Whoever reads headers by hand reads credentials.
-impl Part for HeaderMap {
-    fn tell(operation: &mut Operation) {
-        operation.authenticated = true;
-    }
 }

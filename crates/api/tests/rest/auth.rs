@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, Tenant, World, id_of};
 
+/// In the form of a key, and nobody's.
+const KEY: &str = "1234567890abcdef1234567890abcdef12345";
+
 fn error(code: u32, message: &str) -> Value {
     json!([{"code": code, "message": message}])
 }
@@ -24,10 +27,11 @@ async fn every_kind_of_bad_credential_has_its_answer() {
     let malformed = json!([{
         "code": 6003, "message": "Invalid request headers", "error_chain": [{"code": 6111, "message": "Invalid format for Authorization header"}],
     }]);
+    let half = |code: u32, message: &str| json!([{"code": 6003, "message": "Invalid request headers", "error_chain": [{"code": code, "message": message}]}]);
     let unknown = {
         // A token of another installation: well formed and known to nobody.
         let mut op = world.db.operator().await.expect("a transaction");
-        let new = NewToken { name: "elsewhere".to_owned(), scope: Scope::Edit, accounts: vec![tenant.account], expires_on: None };
+        let new = NewToken::new("elsewhere", Scope::Edit, vec![tenant.account]);
         let (_, secret) = tokens::create(&mut op, &Pepper([8; 32]), new).await.expect("a token");
         op.commit().await.expect("commits");
         format!("Bearer {secret}")
@@ -40,8 +44,10 @@ async fn every_kind_of_bad_credential_has_its_answer() {
         (&[("authorization", "Bearer a b")], 400, malformed),
         (&[("authorization", "Bearer abc")], 403, error(9109, "Invalid access token")),
         (&[("authorization", &unknown)], 403, error(9109, "Invalid access token")),
-        (&[("x-auth-email", "a@example.com"), ("x-auth-key", "k")], 403, error(9103, "Unknown X-Auth-Key or X-Auth-Email")),
-        (&[("x-auth-key", "k")], 403, error(9103, "Unknown X-Auth-Key or X-Auth-Email")),
+        (&[("x-auth-email", "a@example.com"), ("x-auth-key", KEY)], 403, error(9103, "Unknown X-Auth-Key or X-Auth-Email")),
+        (&[("x-auth-email", "a@example.com"), ("x-auth-key", "k")], 400, half(6103, "Invalid format for X-Auth-Key header")),
+        (&[("x-auth-email", "a"), ("x-auth-key", KEY)], 400, half(6102, "Invalid format for X-Auth-Email header")),
+        (&[("x-auth-key", KEY)], 400, error(9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers")),
     ];
     for (headers, status, errors) in cases {
         assert_eq!(get(&world, &path, headers).await.refused(), (status, errors), "{headers:?}");

@@ -3,12 +3,15 @@
 mod audit_logs;
 mod auth;
 mod bodies;
+mod floods;
 mod health;
 mod healthchecks;
+mod limits;
 mod load_balancers;
 mod monitor_groups;
 mod monitors;
 mod openapi;
+mod permissions;
 mod pools;
 mod previews;
 mod quotas;

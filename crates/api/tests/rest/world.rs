@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use quorate_api::{Api, ServeLimits};
+use quorate_api::{Access, Api, ServeLimits};
 use quorate_core::ids::{AccountId, ZoneId};
 use quorate_core::pop::Pop;
 use quorate_core::region::Region;
@@ -99,6 +99,10 @@ impl Answer {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Access::default()).await
+    }
+
+    pub(crate) async fn start_with(access: Access) -> Self {
         let url = std::env::var("DATABASE_URL").expect("DATABASE_URL is the URL of an administrator of a throw-away server");
         let admin = PgConnectOptions::from_str(&url).expect("a URL");
         let database = format!("quorate_api_{:016x}", rand::rng().random::<u64>());
@@ -116,6 +120,7 @@ impl World {
             db: db.clone(),
             pepper: PEPPER,
             clock: Arc::new(SystemClock),
+            access,
             ready: Arc::new(move || if told.load(Ordering::SeqCst) { Ok(()) } else { Err("not yet".to_owned()) }),
             metrics: Arc::new(|| "quorate_up 1\n".to_owned()),
         };
@@ -153,7 +158,7 @@ impl World {
         let zone = zones::create(&mut op, account.id, zone_name).await.expect("a zone");
         op.commit().await.expect("commits");
         self.load_balancing(account.id, zone.id, true, true).await;
-        let (_, secret) = self.token(Scope::Edit, &[account.id], None).await;
+        let (_, secret) = self.token(Scope::Admin, &[account.id], None).await;
         Tenant { account: account.id, zone: zone.id, zone_name: zone_name.to_owned(), secret }
     }
 
@@ -166,7 +171,7 @@ impl World {
 
     pub(crate) async fn token(&self, scope: Scope, accounts: &[AccountId], expires_on: Option<jiff::Timestamp>) -> (Token, String) {
         let mut op = self.db.operator().await.expect("a transaction");
-        let new = NewToken { name: "test".to_owned(), scope, accounts: accounts.to_vec(), expires_on };
+        let new = NewToken { expires_on, ..NewToken::new("test", scope, accounts.to_vec()) };
         let made = tokens::create(&mut op, &PEPPER, new).await.expect("a token");
         op.commit().await.expect("commits");
         made

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::list;
@@ -21,6 +22,16 @@ pub struct Control {
     pub advertise_url: Option<String>,
     /// Days for which events are kept. Default: 90.
     pub retain_days: u16,
+    /// Proxies whose `X-Forwarded-For` is believed, `10.0.0.0/8`: for the addresses of the audit log, of tokens' allow lists
+    /// and of rate limits. In the environment comma-separated. Default: none.
+    #[serde(deserialize_with = "list::deserialize")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Requests of one token within `rate_limit_window_s`. Default: 1,200; 0: no limit.
+    pub rate_limit_requests: u32,
+    /// Seconds. Default: 300.
+    pub rate_limit_window_s: u32,
+    /// Requests a second of one address that come without a known token; twice as many at once. Default: 100; 0: no limit.
+    pub rate_limit_strangers: u32,
 }
 
 impl Default for Control {
@@ -30,6 +41,10 @@ impl Default for Control {
             grpc_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             advertise_url: None,
             retain_days: 90,
+            trusted_proxies: Vec::new(),
+            rate_limit_requests: 1200,
+            rate_limit_window_s: 300,
+            rate_limit_strangers: 100,
         }
     }
 }
@@ -44,6 +59,9 @@ impl Control {
                 problems.push(format!("control.advertise_url {url:?} has to start with https://"));
             }
             Some(_) | None => {}
+        }
+        if self.rate_limit_window_s == 0 {
+            problems.push("control.rate_limit_window_s is 0; it has to be at least 1".to_owned());
         }
         if self.retain_days == 0 {
             problems.push("control.retain_days is 0; it has to be at least 1".to_owned());

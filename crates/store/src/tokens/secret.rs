@@ -37,6 +37,29 @@ pub(super) fn is_well_formed(text: &str) -> bool {
         && text.split_at_checked(text.len() - CHECKSUM_CHARS).is_some_and(|(body, sum)| checksum(body) == sum)
 }
 
+/// Characters of a key: what the oldest clients check for.
+const KEY_CHARS: usize = 37;
+/// The first find its row; the other 29 hold 116 random bits, which nobody guesses.
+const KEY_LOOKUP_CHARS: usize = 8;
+
+/// A new key that belongs to an e-mail address.
+pub(super) fn draw_key(rng: &mut impl Rng) -> String {
+    let mut bytes = [0; KEY_CHARS.div_ceil(2)];
+    rng.fill_bytes(&mut bytes);
+    let mut key = crate::row::hex(&bytes);
+    key.truncate(KEY_CHARS);
+    key
+}
+
+/// The part that finds the row of a well-formed key.
+pub(super) fn key_lookup(key: &str) -> &str {
+    &key[..KEY_LOOKUP_CHARS]
+}
+
+pub(super) fn is_well_formed_key(text: &str) -> bool {
+    text.len() == KEY_CHARS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// CRC-32 in base 62: 6 characters hold its 32 bits.
 fn checksum(body: &str) -> String {
     let mut rest = crc32fast::hash(body.as_bytes());
@@ -51,6 +74,17 @@ fn checksum(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_has_the_form_that_old_clients_check_for() {
+        let key = draw_key(&mut rand::rng());
+        assert!(is_well_formed_key(&key), "{key}");
+        assert_ne!(key, draw_key(&mut rand::rng()));
+        assert_eq!(key_lookup(&key), &key[..8]);
+        for other in ["", &key[1..], &format!("{key}0"), &key.replace(|c: char| c.is_ascii_digit(), "g"), &draw(&mut rand::rng())] {
+            assert!(!is_well_formed_key(other), "{other}");
+        }
+    }
 
     #[test]
     fn a_typing_error_in_a_token_is_seen_without_the_database() {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use quorate_core::ids::AccountId;
-use quorate_store::tokens::{self, NewToken, Pepper, Scope};
+use quorate_store::tokens::{self, NewToken, Pepper, Permission, Scope};
 use quorate_store::{Db, Error};
 use sqlx::{Executor, Row};
 
@@ -12,7 +12,7 @@ const PEPPER: Pepper = Pepper([7; 32]);
 
 async fn token(db: &Db, accounts: Vec<AccountId>, expires_on: Option<Timestamp>) -> (tokens::Token, String) {
     let mut op = db.operator().await.unwrap();
-    let new = NewToken { name: "ci".to_owned(), scope: Scope::Edit, accounts, expires_on };
+    let new = NewToken { expires_on, ..NewToken::new("ci", Scope::Edit, accounts) };
     let created = tokens::create(&mut op, &PEPPER, new).await.unwrap();
     op.commit().await.unwrap();
     created
@@ -24,7 +24,7 @@ async fn only_the_whole_secret_under_the_right_pepper_opens() {
     let (one, two) = (support::account(&world.db).await.id, support::account(&world.db).await.id);
     let (created, secret) = token(&world.db, vec![two, one], None).await;
     let found = tokens::authenticate(&world.db, &PEPPER, &secret).await.unwrap().expect("the secret is right");
-    assert_eq!((found.id, &found.accounts, found.scope), (created.id, &vec![two, one], Scope::Edit));
+    assert_eq!((found.id, &found.accounts, found.permissions), (created.id, &vec![two, one], Scope::Edit.into()));
     assert_eq!(tokens::authenticate(&world.db, &Pepper([8; 32]), &secret).await.unwrap(), None);
     assert_eq!(tokens::authenticate(&world.db, &PEPPER, "").await.unwrap(), None);
     let (other, _) = token(&world.db, vec![one], None).await;
@@ -80,7 +80,59 @@ async fn the_last_use_is_written_at_most_once_a_minute() {
 async fn a_token_for_an_account_that_is_not_there_is_refused() {
     let world = Database::new().await;
     let mut op = world.db.operator().await.unwrap();
-    let new = NewToken { name: "ci".to_owned(), scope: Scope::Read, accounts: vec![AccountId::from_bytes([5; 16])], expires_on: None };
+    let new = NewToken::new("ci", Scope::Read, vec![AccountId::from_bytes([5; 16])]);
     let answer = tokens::create(&mut op, &PEPPER, new).await;
     assert!(matches!(answer, Err(Error::MissingReference { resource: "account", .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_token_is_given_back_as_it_was_made() {
+    let world = Database::new().await;
+    let account = support::account(&world.db).await.id;
+    let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+    let new = NewToken {
+        name: "bound".to_owned(),
+        permissions: [Permission::LoadBalancersEdit, Permission::AnalyticsRead].into(),
+        accounts: vec![account],
+        allowed_addresses: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        not_before: at("2026-01-01T00:00:00Z"),
+        expires_on: at("2027-01-01T00:00:00Z"),
+    };
+    let mut op = world.db.operator().await.unwrap();
+    let (made, secret) = tokens::create(&mut op, &PEPPER, new.clone()).await.unwrap();
+    op.commit().await.unwrap();
+    let found = tokens::authenticate(&world.db, &PEPPER, &secret).await.unwrap().expect("the secret is right");
+    assert_eq!((&found.permissions, &found.allowed_addresses), (&new.permissions, &new.allowed_addresses));
+    assert_eq!((found.not_before, found.expires_on), (new.not_before, new.expires_on));
+    assert_eq!((made.id, made.permissions), (found.id, found.permissions));
+}
+
+#[tokio::test]
+async fn a_token_of_an_older_program_may_what_it_might_before() {
+    let world = Database::new().await;
+    let account = support::account(&world.db).await.id;
+    let (_, edit) = token(&world.db, vec![account], None).await;
+    world.admin().await.execute("update api_token set permissions = null").await.unwrap();
+    let found = tokens::authenticate(&world.db, &PEPPER, &edit).await.unwrap().expect("the secret is right");
+    assert_eq!(found.permissions, Scope::Admin.into());
+    world.admin().await.execute("update api_token set may_edit = false").await.unwrap();
+    let found = tokens::authenticate(&world.db, &PEPPER, &edit).await.unwrap().expect("the secret is right");
+    assert_eq!(found.permissions, Scope::Read.into());
+}
+
+#[tokio::test]
+async fn a_key_opens_with_its_address_in_whatever_case_and_with_no_other() {
+    let world = Database::new().await;
+    let account = support::account(&world.db).await.id;
+    let mut op = world.db.operator().await.unwrap();
+    let new = NewToken::new("old client", Scope::Edit, vec![account]);
+    let (made, key) = tokens::create_key(&mut op, &PEPPER, "Ops@example.com", new).await.unwrap();
+    op.commit().await.unwrap();
+    for (email, opens) in [("Ops@example.com", true), ("ops@EXAMPLE.com", true), ("other@example.com", false), ("", false)] {
+        let found = tokens::authenticate_key(&world.db, &PEPPER, email, &key).await.unwrap();
+        assert_eq!(found.map(|token| token.id), opens.then_some(made.id), "{email}");
+    }
+    assert_eq!(tokens::authenticate(&world.db, &PEPPER, &key).await.unwrap(), None, "a key is no token");
+    let hidden: i64 = world.number(&format!("select count(*) from api_token as t where t::text like '%{key}%'")).await;
+    assert_eq!(hidden, 0, "the key itself is nowhere");
 }
