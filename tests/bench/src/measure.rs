@@ -29,12 +29,21 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
     })
 }
 
-/// Echo requests that this network namespace has answered so far, both families.
+/// Echo requests that this network namespace has answered so far.
 pub(crate) fn echoes_answered() -> Result<u64> {
+    counter("Icmp:", "OutEchoReps")
+}
+
+/// Connections that this network namespace has begun so far, also those that are reset before anybody accepts them.
+pub(crate) fn connections_begun() -> Result<u64> {
+    counter("Tcp:", "ActiveOpens")
+}
+
+fn counter(protocol: &str, name: &str) -> Result<u64> {
     let snmp = fs::read_to_string("/proc/net/snmp").context("the counters of the network")?;
-    let mut lines = snmp.lines().filter(|line| line.starts_with("Icmp:"));
+    let mut lines = snmp.lines().filter(|line| line.starts_with(protocol));
     let (names, numbers) = (lines.next().context("names")?, lines.next().context("numbers")?);
-    let place = names.split_whitespace().position(|name| name == "OutEchoReps").context("a counter of echo replies")?;
+    let place = names.split_whitespace().position(|known| known == name).with_context(|| format!("a counter {name}"))?;
     numbers.split_whitespace().nth(place).and_then(|number| number.parse().ok()).context("a number")
 }
 

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::control::Control;
 use crate::farm::{self, Farm, NAME};
-use crate::measure::{echoes_answered, percentile, usage};
+use crate::measure::{connections_begun, echoes_answered, percentile, usage};
 use crate::peers::{self, Running};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ const ROWS: [Row; 7] = [
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     /// Rows to measure, by name; all unless named.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ROWS.map(|row| row.name)))]
     rows: Vec<String>,
     /// Seconds that each cell is measured for, after as many to warm up or one interval more.
     #[arg(long, default_value_t = 10)]
@@ -119,10 +119,19 @@ impl Run {
         // First probes are spread over five seconds; the first round that tells of all comes within ten.
         sleep(Duration::from_secs(11).max(interval + Duration::from_secs(5))).await;
         farm.take();
-        let (before, echoes) = (usage(program.pid())?, echoes_answered()?);
+        let counted = || match row.kind {
+            Kind::Icmp => echoes_answered(),
+            // HAProxy resets half-open connections, which no origin ever sees.
+            Kind::Tcp => connections_begun(),
+            Kind::Http | Kind::Https => Ok(0),
+        };
+        let (before, counted_before) = (usage(program.pid())?, counted()?);
         sleep(window).await;
         let (after, book) = (usage(program.pid())?, farm.take());
-        let probes = if row.kind == Kind::Icmp { echoes_answered()? - echoes } else { book.asked };
+        let probes = match row.kind {
+            Kind::Icmp | Kind::Tcp => counted()? - counted_before,
+            Kind::Http | Kind::Https => book.asked,
+        };
         anyhow::ensure!(probes > 0, "nothing was probed in {}", row.name);
         let wanted = f64::from(row.count) * window.as_secs_f64() * 1_000.0 / u32_to_f64(row.interval_ms)?;
         let mut off: Vec<f64> = book.gaps_ms.iter().map(|gap| (gap - interval.as_secs_f64() * 1_000.0).abs()).collect();
