@@ -4,6 +4,10 @@ mod bench;
 mod check;
 mod command;
 mod database;
+mod fuzz_api;
+mod live;
+mod python;
+mod sdk;
 mod sqlx;
 mod test;
 mod workspace;
@@ -41,6 +45,10 @@ enum Task {
     Check,
     /// `check`, then `test`.
     Ci,
+    /// Run the official clients of the API against a live server.
+    Sdk(sdk::Sdk),
+    /// Make requests from the API's own description against a live server.
+    FuzzApi(fuzz_api::FuzzApi),
     /// Benchmarks.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -67,6 +75,8 @@ async fn run(task: Task) -> Result<()> {
             check::run().await?;
             test::run(&[]).await
         }
+        Task::Sdk(sdk) => sdk.run().await,
+        Task::FuzzApi(fuzz) => fuzz.run().await,
         Task::Bench(bench) => bench.run().await,
     }
 }

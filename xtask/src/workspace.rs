@@ -17,3 +17,8 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn scratch() -> PathBuf {
     target().join("xtask")
 }
+
+/// A program of the workspace, built for development.
+pub(crate) fn program(name: &str) -> PathBuf {
+    target().join("debug").join(name)
+}

@@ -102,6 +102,11 @@ pub fn router(api: Api) -> Router {
         .with_state(state)
 }
 
+/// The OpenAPI document that `/openapi.json` answers.
+pub fn openapi_document() -> serde_json::Value {
+    openapi::document_of(routes())
+}
+
 /// Every route but those of its description.
 fn routes() -> Routes {
     Routes::new()

@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use serde_json::Value;
 
 pub(crate) use operation::{Part, Query};
 
@@ -49,6 +50,11 @@ pub(crate) fn described(routes: Routes) -> Routes {
     own_routes(routes, &published, &all)
 }
 
+/// The document as a value.
+pub(crate) fn document_of(routes: Routes) -> Value {
+    document::document(described(routes).operations())
+}
+
 fn own_routes(routes: Routes, published: &Arc<OnceLock<Published>>, all: &[(String, Operation)]) -> Routes {
     let answer = |pick: fn(&Published) -> Written| {
         let (published, all) = (Arc::clone(published), all.to_vec());
@@ -59,12 +65,6 @@ fn own_routes(routes: Routes, published: &Arc<OnceLock<Published>>, all: &[(Stri
     let document = document.named("openapi::document", "This description");
     let page = page.named("openapi::page", "This description, to read");
     routes.route("/openapi.json", document).route("/docs", page)
-}
-
-/// The document of the whole API, for tests.
-#[cfg(test)]
-fn of_everything() -> serde_json::Value {
-    document::document(crate::routes().operations())
 }
 
 /// A text that is always the same, with its media type.

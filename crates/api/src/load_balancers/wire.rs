@@ -54,6 +54,7 @@ pub(crate) struct LoadBalancerBody {
     /// Empty: `geo` where there is a map of places, else `off`.
     steering_policy: String,
     /// `none`, `cookie`, `ip_cookie` or `header`. Stored, not executed; so is what follows.
+    #[schemars(extend("enum" = SESSION_AFFINITIES))]
     session_affinity: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_affinity_ttl: Option<u32>,

@@ -69,7 +69,12 @@ impl Writer {
         let mut parameters: Vec<Value> = path_parameters(path).collect();
         parameters.extend(operation.query.iter().map(query_parameter));
         let mut responses = Map::new();
-        responses.insert("200".to_owned(), self.success(operation.answers));
+        let mut done = self.success(operation.answers);
+        let links = links(path, operation, all);
+        if !links.is_empty() {
+            done["links"] = links.into();
+        }
+        responses.insert("200".to_owned(), done);
         responses.extend(errors::of(path, operation));
         let mut written = json!({
             "operationId": operation_id(path, operation, all),
@@ -138,6 +143,28 @@ impl Writer {
     }
 }
 
+/// What can be done next with what was created: everything below the collection that asks for its identifier.
+fn links(path: &str, operation: &Operation, all: &[(String, Operation)]) -> Map<String, Value> {
+    let mut links = Map::new();
+    if operation.method != http::Method::POST {
+        return links;
+    }
+    for (below, next) in all {
+        let Some(rest) = below.strip_prefix(path).and_then(|rest| rest.strip_prefix("/{")) else { continue };
+        let (name, rest) = rest.split_once('}').unwrap_or((rest, ""));
+        // A list of fields in the result is not one object.
+        if rest.contains('{') {
+            continue;
+        }
+        let mut parameters = Map::from_iter([(name.to_owned(), json!("$response.body#/result/id"))]);
+        let inherited = names_of_parameters(path).map(|name| (name.to_owned(), json!(format!("$request.path.{name}"))));
+        parameters.extend(inherited);
+        let id = operation_id(below, next, all);
+        links.insert(id.clone(), json!({"operationId": id, "parameters": parameters}));
+    }
+    links
+}
+
 /// `monitors`, of `monitors::create`.
 fn tag(operation: &Operation) -> String {
     let (module, _) = operation.handler.split_once("::").unwrap_or((operation.handler, ""));
@@ -183,7 +210,7 @@ fn operation_id(path: &str, operation: &Operation, all: &[(String, Operation)]) 
 
 /// Every parameter of a path is an identifier, but for these.
 fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
-    path.split('/').filter_map(|step| step.strip_prefix('{')?.strip_suffix('}')).map(|name| {
+    names_of_parameters(path).map(|name| {
         let schema = match name {
             "region_id" => quorate_core::region::Region::json_schema(&mut SchemaGenerator::default()),
             _ => quorate_core::ids::schema(),
@@ -192,6 +219,13 @@ fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
     })
 }
 
+fn names_of_parameters(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
+}
+
+/// An empty parameter is an absent one, whatever its type.
 fn query_parameter(query: &Query) -> Value {
-    json!({"name": query.name, "in": "query", "required": false, "description": query.says, "schema": query.schema})
+    let is_any_text = query.schema == json_schema!({"type": "string"});
+    let schema = if is_any_text { query.schema.clone() } else { json_schema!({"anyOf": [query.schema, {"const": ""}]}) };
+    json!({"name": query.name, "in": "query", "required": false, "description": query.says, "schema": schema})
 }

@@ -123,7 +123,9 @@ fn fill(answer: &mut Value, request: &Value) {
             }
         }
         for key in LIMITS {
-            if let Some(limit) = sent.get(key) {
+            let Some(limit) = sent.get(key) else { continue };
+            // A list of its own is closer than the request's, which may have other spellings of a value.
+            if key != "enum" || !property.contains_key(key) {
                 property.insert(key.to_owned(), limit.clone());
             }
         }
