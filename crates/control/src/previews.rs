@@ -3,7 +3,7 @@
 //! takes the bucket over finds the same rows open.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
@@ -68,24 +68,28 @@ async fn pass<S: VerdictStore, R: Registry>(shared: &Arc<Shared<S, R>>, db: &Db,
     if owned.is_empty() {
         return Ok(());
     }
+    // As it is before the read: what ends during it is read as open though it was asked.
+    let asked = lock(under_way).clone();
     let open = bounded(previews::open(db, &owned, ASKED_PER_ACCOUNT_MAX, ASKED_MAX)).await.map_err(|error| chain(&error))?;
-    for ask in open {
+    for ask in open.into_iter().filter(|ask| !asked.contains(&ask.key)) {
         let key = ask.key;
-        let is_new = under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-        if is_new {
-            let (shared, db, under_way) = (Arc::clone(shared), db.clone(), Arc::clone(under_way));
-            let stop = shared.tasks.stop().clone();
-            shared.tasks.clone().spawn("preview", async move {
-                let written = stop.run_until_cancelled(answer(&shared, &db, &ask)).await;
-                under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-                if written == Some(true) {
-                    // There is room for another one.
-                    shared.previews.poke();
-                }
-            });
-        }
+        lock(under_way).insert(key);
+        let (shared, db, under_way) = (Arc::clone(shared), db.clone(), Arc::clone(under_way));
+        let stop = shared.tasks.stop().clone();
+        shared.tasks.clone().spawn("preview", async move {
+            let written = stop.run_until_cancelled(answer(&shared, &db, &ask)).await;
+            lock(&under_way).remove(&key);
+            if written == Some(true) {
+                // There is room for another one.
+                shared.previews.poke();
+            }
+        });
     }
     Ok(())
+}
+
+fn lock(under_way: &Mutex<HashSet<AnswerKey>>) -> MutexGuard<'_, HashSet<AnswerKey>> {
+    under_way.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks a region, and writes its answer down; whether an answer stands now. What cannot be written is
