@@ -1,8 +1,8 @@
 //! `/accounts/{account_id}/audit_logs`: who changed what. For tokens that administer the account.
 
 use jiff::Timestamp;
-use quorate_core::ids::AccountId;
-use quorate_store::audit::{self, Action, Actor, Entry, Filter, hex};
+use quorate_core::ids::{AccountId, hex};
+use quorate_store::audit::{self, Action, Actor, Entry, Filter};
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 

@@ -62,7 +62,7 @@ pub(crate) struct MonitorBody {
     follow_redirects: bool,
     /// HTTPS: certificates are not verified.
     allow_insecure: bool,
-    /// Stored, not executed.
+    /// HTTP and HTTPS: whose client certificate and further authorities a probe brings, where a worker has some for it.
     probe_zone: String,
 }
 

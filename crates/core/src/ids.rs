@@ -1,7 +1,7 @@
 //! Identifiers. On the wire: 32 lower-case hexadecimal characters, no dashes; inside: 128 random bits.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use rand::Rng;
@@ -17,6 +17,16 @@ pub struct InvalidId;
 #[must_use]
 pub fn schema() -> Schema {
     json_schema!({"type": "string", "pattern": "^[0-9a-f]{32}$"})
+}
+
+/// Bytes as lower-case hexadecimal: ids, digests, hashes.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn parse_hex(text: &str) -> Result<[u8; 16], InvalidId> {

@@ -97,11 +97,6 @@ pub struct Entry {
     pub hash: [u8; 32],
 }
 
-/// A digest or hash as it is written: lower-case hexadecimal.
-pub fn hex(hash: &[u8]) -> String {
-    crate::row::hex(hash)
-}
-
 /// A kind of object whose changes are written down.
 pub(crate) trait Audited {
     /// The word for it in routes, tables and answers: `load_balancer`.

@@ -1,7 +1,7 @@
 //! Monitors of an account.
 
 use jiff_sqlx::ToSqlx;
-use quorate_core::ids::{AccountId, MonitorId, PoolId};
+use quorate_core::ids::{AccountId, MonitorId, PoolId, hex};
 use quorate_core::monitor::{Monitor, MonitorSettings};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -10,7 +10,7 @@ use crate::audit::{self, Audited};
 use crate::db::Tenant;
 use crate::error::{Error, Referrer};
 use crate::header_secrets::{HeaderSecrets, Owner};
-use crate::row::{self, Place, hex};
+use crate::row::{self, Place};
 use crate::{accounts, generations};
 
 pub(crate) struct Row {

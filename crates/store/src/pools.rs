@@ -4,7 +4,7 @@ mod rows;
 
 use jiff::Timestamp;
 use quorate_core::bucket::Bucket;
-use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId};
+use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId, hex};
 use quorate_core::monitor_group::Voice;
 use quorate_core::pool::{Origin, OriginHealth, OriginSettings, Pool, PoolSettings, pool_state};
 use quorate_core::vote::Published;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::audit::{self, Audited};
 use crate::db::Tenant;
 use crate::error::{Error, Referrer};
-use crate::row::{fields, hex};
+use crate::row::fields;
 use crate::{accounts, buckets, monitor_groups};
 
 pub(crate) use rows::{PoolRow, delete_pool_state, insert_pool_state, pool_row, write_check_states};

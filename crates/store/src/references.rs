@@ -1,12 +1,12 @@
 //! Who names whom inside an account: pools their monitor or monitor group, groups their monitors, load balancers
 //! their pools.
 
-use quorate_core::ids::{AccountId, MonitorGroupId, MonitorId, PoolId};
+use quorate_core::ids::{AccountId, MonitorGroupId, MonitorId, PoolId, hex};
 use sqlx::PgConnection;
 
 use crate::db::Tenant;
 use crate::error::Error;
-use crate::row::{Place, hex};
+use crate::row::Place;
 
 /// What can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

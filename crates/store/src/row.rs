@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use quorate_core::bucket::Bucket;
-use quorate_core::ids::InvalidId;
+use quorate_core::ids::{InvalidId, hex};
 
 use crate::error::Error;
 
@@ -59,14 +59,4 @@ pub(crate) fn count(value: i64) -> u32 {
 /// A counter of ours as SQL's type. Counters start at 0 and grow by 1: 2^63 is out of reach.
 pub(crate) fn big(counter: u64) -> i64 {
     i64::try_from(counter).unwrap_or(i64::MAX)
-}
-
-/// An id as it is written on the wire.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 use quorate_core::bucket::Bucket;
-use quorate_core::ids::AccountId;
 use quorate_core::ids::ReplicaId;
+use quorate_core::ids::{AccountId, hex};
 use quorate_core::pop::{Pop, PopCode, PopNo};
 use quorate_core::region::Region;
 use rand::Rng;
@@ -19,7 +19,7 @@ use crate::audit::{self, Audited, INSTALLATION};
 use crate::buckets;
 use crate::db::{Db, Operator, Tenant};
 use crate::error::Error;
-use crate::row::{self, Place, hex};
+use crate::row::{self, Place};
 use crate::tokens::Pepper;
 
 /// What a replica says of its sessions counts for so long after its heartbeat, in microseconds.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use quorate_core::ids::{AccountId, ZoneId};
+use quorate_core::ids::{AccountId, ZoneId, hex};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
@@ -11,7 +11,7 @@ use crate::accounts;
 use crate::audit::{self, Audited};
 use crate::db::{Operator, Tenant};
 use crate::error::{Error, Referrer, on_constraint};
-use crate::row::{self, Place, hex};
+use crate::row::{self, Place};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {

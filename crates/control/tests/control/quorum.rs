@@ -240,6 +240,7 @@ async fn a_time_in_which_nobody_could_decide_is_recorded_when_it_is_over() {
     for worker in workers {
         worker.says_goodbye().await;
     }
+    // The time itself is what is recorded: it has to pass.
     let gap = Duration::from_millis(u64::from(world.timings.round_ms) + 500);
     tokio::time::sleep(gap).await;
     assert_eq!(world.store.control_gaps(), [], "nobody can say so yet");

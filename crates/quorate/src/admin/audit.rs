@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use quorate_core::ids::AccountId;
+use quorate_core::ids::{AccountId, hex};
 use quorate_store::accounts;
-use quorate_store::audit::{self as store, Action, Actor, Entry, Filter, INSTALLATION, Verified, hex};
+use quorate_store::audit::{self as store, Action, Actor, Entry, Filter, INSTALLATION, Verified};
 
 use super::{account_called, database, in_transaction};
 use crate::config::Config;

@@ -9,7 +9,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::row::hex;
+use quorate_core::ids::hex;
 
 /// Hexadecimal characters of a key.
 const KEY_CHARS: usize = 64;

@@ -1,6 +1,6 @@
 //! The headers that lie in the database: under which keys, and all of them under the one in use.
 
-use quorate_core::ids::AccountId;
+use quorate_core::ids::{AccountId, hex};
 use serde_json::{Value, json};
 
 use super::{KeyId, Owner, unreadable};
@@ -8,7 +8,7 @@ use crate::accounts;
 use crate::audit::{self, Audited, INSTALLATION};
 use crate::db::Operator;
 use crate::error::Error;
-use crate::row::{Place, hex};
+use crate::row::Place;
 
 /// How many values are sealed under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The text of a token: `qrt_`, 8 characters that find its row, 43 that prove it, 6 that catch typing
 //! errors. All base 62, so that it is one word everywhere.
 
+use quorate_core::ids::hex;
 use rand::Rng;
 
 const PREFIX: &str = "qrt_";
@@ -46,7 +47,7 @@ const KEY_LOOKUP_CHARS: usize = 8;
 pub(super) fn draw_key(rng: &mut impl Rng) -> String {
     let mut bytes = [0; KEY_CHARS.div_ceil(2)];
     rng.fill_bytes(&mut bytes);
-    let mut key = crate::row::hex(&bytes);
+    let mut key = hex(&bytes);
     key.truncate(KEY_CHARS);
     key
 }

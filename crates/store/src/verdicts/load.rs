@@ -1,5 +1,6 @@
 //! Everything that the owner of buckets needs, in a few statements over one snapshot, however many buckets.
 
+mod check_state;
 mod healthchecks;
 
 use std::collections::HashMap;
@@ -13,7 +14,6 @@ use quorate_core::monitor_group::{Monitoring, Voice};
 use quorate_core::pool::{Origin, OriginSettings, PoolSettings, PoolState, Weight};
 use quorate_core::pop::PopNo;
 use quorate_core::region::Region;
-use quorate_core::vote::Published;
 use sqlx::{Connection, PgConnection};
 
 use super::{BucketConfig, PoolConfig, PublishedCheck, UnreadablePool};
@@ -23,6 +23,8 @@ use crate::header_secrets::{HeaderSecrets, unreadable};
 use crate::monitors;
 use crate::pools::pool_row;
 use crate::row::Place;
+
+use check_state::CheckStateColumns;
 
 pub(super) async fn buckets(db: &Db, wanted: &[Bucket]) -> Result<Vec<BucketConfig>, Error> {
     let mut conn = db.operator_pool().acquire().await?;
@@ -194,18 +196,14 @@ async fn checks(conn: &mut PgConnection, numbers: &[i16]) -> Result<HashMap<Pool
                     virtual_network_id: row.virtual_network_id,
                 },
             };
-            let place = Place { table: "check_state", key: &row.check_id };
-            let (Some(config_gen), Some(verdict), Some(verdict_seq)) = (row.published_gen, row.verdict, row.verdict_seq) else {
-                return Err(place.corrupt("an origin without it"));
-            };
-            let published = PublishedCheck {
-                check_id: origin.check_id,
-                config_gen: place.number("config_gen", config_gen)?,
-                verdict: Published::from_number(verdict).ok_or_else(|| place.corrupt(format_args!("verdict is {verdict}")))?,
-                verdict_seq: place.number("verdict_seq", verdict_seq)?,
-                reason: row.reason.map(|number| reason(place, number)).transpose()?,
-                response_code: row.response_code.map(|code| place.number("response_code", code)).transpose()?,
-            };
+            let published = CheckStateColumns {
+                config_gen: row.published_gen,
+                verdict: row.verdict,
+                verdict_seq: row.verdict_seq,
+                reason: row.reason,
+                response_code: row.response_code,
+            }
+            .published(origin.check_id)?;
             Ok((origin, published))
         };
         match read() {

@@ -7,15 +7,14 @@ use quorate_core::event::Subject;
 use quorate_core::ids::PoolId;
 use quorate_core::monitor_group::Monitoring;
 use quorate_core::pool::PoolState;
-use quorate_core::vote::Published;
 use sqlx::PgConnection;
 
-use super::reason;
+use super::check_state::CheckStateColumns;
 use crate::error::Error;
 use crate::header_secrets::{HeaderSecrets, unreadable};
 use crate::healthchecks::Row;
 use crate::row::Place;
-use crate::verdicts::{BucketConfig, PoolConfig, PublishedCheck, UnreadablePool};
+use crate::verdicts::{BucketConfig, PoolConfig, UnreadablePool};
 
 pub(super) async fn add(
     conn: &mut PgConnection,
@@ -50,17 +49,14 @@ pub(super) async fn add(
             let (Some(state), Some(state_seq)) = (row.state, row.state_seq) else {
                 return Err(place.corrupt("without the state of its pool"));
             };
-            let (Some(published_gen), Some(verdict), Some(verdict_seq)) = (row.published_gen, row.verdict, row.verdict_seq) else {
-                return Err(place.corrupt("without the state of its check"));
-            };
-            let published = PublishedCheck {
-                check_id: place.id("check_id", &row.check_id)?,
-                config_gen: place.number("config_gen", published_gen)?,
-                verdict: Published::from_number(verdict).ok_or_else(|| place.corrupt(format_args!("verdict is {verdict}")))?,
-                verdict_seq: place.number("verdict_seq", verdict_seq)?,
-                reason: row.reason.map(|number| reason(place, number)).transpose()?,
-                response_code: row.response_code.map(|code| place.number("response_code", code)).transpose()?,
-            };
+            let published = CheckStateColumns {
+                config_gen: row.published_gen,
+                verdict: row.verdict,
+                verdict_seq: row.verdict_seq,
+                reason: row.reason,
+                response_code: row.response_code,
+            }
+            .published(place.id("check_id", &row.check_id)?)?;
             let healthcheck = Row {
                 account_id: row.account_id,
                 healthcheck_id: row.healthcheck_id,

@@ -1,0 +1,219 @@
+use quorate_core::address_policy::AddressPolicy;
+use quorate_core::check::Probe;
+use quorate_core::ids::PoolId;
+
+use super::*;
+use crate::manifest::tests::whole;
+use crate::probe::tests::checks::tcp_check;
+use crate::probe::{Finding, Phases};
+
+pub(crate) const BUCKET: Bucket = Bucket::new(3).expect("below 1024");
+
+pub(crate) fn board(now: Instant) -> Board {
+    Board::new(&"lhr".parse().expect("a code"), Capabilities::NONE, caps(), now)
+}
+
+/// None that a test would meet.
+pub(crate) fn caps() -> Caps {
+    Caps::new(u32::MAX, u32::MAX, AddressPolicy::default())
+}
+
+/// A TCP check of its own on port `number`.
+pub(crate) fn check(number: u16) -> Check {
+    let mut id = [0; 16];
+    id[..2].copy_from_slice(&number.to_be_bytes());
+    Check { id: CheckId::from_bytes(id), pool_id: PoolId::from_bytes(id), ..tcp_check("192.0.2.1", number) }
+}
+
+pub(crate) fn hold(board: &mut Board, version: u64, checks: &[Check], now: Instant) {
+    board.adopt(BUCKET, Manifest::apply(None, &whole(3, version, checks)).expect("whole"), now);
+}
+
+pub(crate) fn outcome(finding: Finding) -> Outcome {
+    let response_code = match finding {
+        Finding::Failed(FailureReason::ResponseCodeMismatch) => Some(503),
+        Finding::Passed => Some(200),
+        Finding::Failed(_) | Finding::Abstained(_) => None,
+    };
+    Outcome {
+        finding,
+        response_code,
+        rtt: Some(Duration::from_millis(12)),
+        phases: Phases::default(),
+        certificate_days_left: None,
+        attempts: 1,
+    }
+}
+
+const DOWN: Finding = Finding::Failed(FailureReason::TcpConnectionFailed);
+
+fn states(board: &Board, now: Instant) -> Vec<VoteState> {
+    let count = board.held(BUCKET).expect("held").1;
+    board.chunk(BUCKET, now).expect("held").states(count).expect("the same count").collect()
+}
+
+#[test]
+fn a_vote_is_unknown_until_probed_and_again_when_probes_stop() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let check = check(80);
+    hold(&mut board, 1, std::slice::from_ref(&check), now);
+    assert_eq!(states(&board, now), [VoteState::Unknown]);
+    assert!(board.finished(JobKey::of(&check), &outcome(Finding::Passed), now, now));
+    assert_eq!(states(&board, now + check.stale_after()), [VoteState::Up]);
+    let late = now + check.stale_after() + Duration::from_millis(1);
+    assert_eq!(states(&board, late), [VoteState::Unknown]);
+    assert!(board.finished(JobKey::of(&check), &outcome(Finding::Passed), late, late), "back is a change");
+}
+
+#[test]
+fn after_probes_stopped_the_next_result_votes_at_once() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let check = Check { consecutive_down: 3, ..check(80) };
+    hold(&mut board, 1, std::slice::from_ref(&check), now);
+    board.finished(JobKey::of(&check), &outcome(Finding::Passed), now, now);
+    let late = now + check.stale_after() + Duration::from_millis(1);
+    assert!(board.finished(JobKey::of(&check), &outcome(DOWN), late, late));
+    assert_eq!(states(&board, late), [VoteState::Down]);
+}
+
+#[test]
+fn an_abstention_hides_the_vote_and_its_reason_and_spares_no_failure() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let check = Check { consecutive_down: 3, ..check(80) };
+    hold(&mut board, 1, std::slice::from_ref(&check), now);
+    let silent = Finding::Abstained(FailureReason::OtherFailure);
+    let told: Vec<(VoteState, Option<FailureReason>)> = [Finding::Passed, silent, DOWN, DOWN, DOWN]
+        .into_iter()
+        .map(|finding| {
+            board.finished(JobKey::of(&check), &outcome(finding), now, now);
+            let detail = board.window(BUCKET, 0, 1, now).expect("held").details[0];
+            (detail.state, detail.reason)
+        })
+        .collect();
+    let up = (VoteState::Up, None);
+    let down = (VoteState::Down, Some(FailureReason::TcpConnectionFailed));
+    assert_eq!(told, [up, (VoteState::Unknown, silent.reason()), up, up, down]);
+}
+
+#[test]
+fn a_probe_of_an_old_generation_says_nothing_under_the_new_one() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let old = check(80);
+    let key = JobKey::of(&old);
+    hold(&mut board, 1, std::slice::from_ref(&old), now);
+    let started = now + Duration::from_secs(1);
+    assert_eq!(board.take_due(started, 9).len(), 1);
+    let changed = started + Duration::from_millis(5);
+    let new = Check { config_gen: 2, consecutive_down: 3, ..old };
+    assert_eq!(JobKey::of(&new), key, "one probe serves both");
+    hold(&mut board, 2, std::slice::from_ref(&new), changed);
+    let ended = changed + Duration::from_millis(5);
+    assert!(!board.finished(key, &outcome(DOWN), started, ended));
+    assert_eq!(states(&board, ended), [VoteState::Unknown]);
+    let soon = ended + Duration::from_millis(50);
+    assert_eq!(board.take_due(soon, 9).len(), 1, "a run of its own, not an interval later");
+    assert!(board.finished(key, &outcome(Finding::Passed), soon, soon));
+}
+
+#[test]
+fn thresholds_are_each_checks_own_where_a_probe_is_shared() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let quick = check(80);
+    let slow = Check { id: CheckId::from_bytes([0xff; 16]), consecutive_down: 3, ..check(80) };
+    hold(&mut board, 1, &[quick.clone(), slow], now);
+    let key = JobKey::of(&quick);
+    let told: Vec<Vec<VoteState>> = [Finding::Passed, DOWN, DOWN, DOWN]
+        .into_iter()
+        .map(|finding| {
+            board.finished(key, &outcome(finding), now, now);
+            states(&board, now)
+        })
+        .collect();
+    let (up, down) = (VoteState::Up, VoteState::Down);
+    assert_eq!(told, [[up, up], [down, up], [down, up], [down, down]]);
+}
+
+#[test]
+fn the_detail_is_of_the_probe_that_agrees_with_the_vote() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let check = Check { consecutive_down: 2, ..check(80) };
+    hold(&mut board, 1, std::slice::from_ref(&check), now);
+    let key = JobKey::of(&check);
+    let detail = |board: &Board| board.window(BUCKET, 0, 9, now).expect("held").details[0];
+    board.finished(key, &outcome(Finding::Passed), now, now);
+    assert!(!board.finished(key, &outcome(DOWN), now, now), "one failure of two changes nothing");
+    assert_eq!((detail(&board).state, detail(&board).reason), (VoteState::Up, None));
+    assert!(board.finished(key, &outcome(DOWN), now, now));
+    assert_eq!((detail(&board).state, detail(&board).reason), (VoteState::Down, Some(FailureReason::TcpConnectionFailed)));
+    let other = outcome(Finding::Failed(FailureReason::ResponseCodeMismatch));
+    assert!(board.finished(key, &other, now, now), "another reason is told");
+    assert!(!board.finished(key, &other, now, now));
+    assert_eq!(detail(&board).response_code, Some(503));
+    board.finished(key, &outcome(Finding::Abstained(FailureReason::OtherFailure)), now, now);
+    assert_eq!((detail(&board).state, detail(&board).reason), (VoteState::Unknown, Some(FailureReason::OtherFailure)));
+}
+
+#[test]
+fn a_new_generation_starts_unknown_and_the_others_keep_their_votes() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let (one, two) = (check(80), check(81));
+    hold(&mut board, 1, &[one.clone(), two.clone()], now);
+    for check in [&one, &two] {
+        board.finished(JobKey::of(check), &outcome(Finding::Passed), now, now);
+    }
+    let changed = Check { config_gen: 2, port: 8080, ..one.clone() };
+    hold(&mut board, 2, &[changed.clone(), two.clone()], now);
+    assert_eq!(states(&board, now), [VoteState::Unknown, VoteState::Up]);
+    assert!(!board.finished(JobKey::of(&one), &outcome(DOWN), now, now), "a probe of the old generation says nothing of the new");
+    assert!(board.finished(JobKey::of(&changed), &outcome(DOWN), now, now));
+    assert_eq!(states(&board, now), [VoteState::Down, VoteState::Up]);
+    assert_eq!(board.checks(), 2);
+    assert!(board.drop_bucket(BUCKET) && !board.drop_bucket(BUCKET));
+    assert_eq!((board.checks(), board.running, board.take_due(now + Duration::from_mins(1), 9).len()), (0, 0, 0));
+}
+
+#[test]
+fn a_check_that_cannot_be_run_votes_config_error_and_the_rest_goes_on() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let ping = Check { probe: Probe::IcmpPing, port: 0, ..check(1) };
+    hold(&mut board, 1, &[ping.clone(), check(2)], now);
+    assert_eq!(states(&board, now), [VoteState::ConfigError, VoteState::Unknown]);
+    let rejected = board.rejected(BUCKET);
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(&rejected[0].check_id[..], ping.id.as_bytes());
+    assert!(rejected[0].error.starts_with("this worker cannot probe icmp_ping: it takes CAP_NET_RAW"), "{}", rejected[0].error);
+    assert_eq!(board.window(BUCKET, 0, 1, now).expect("held").details[0].reason, Some(FailureReason::MonitorConfigError));
+
+    board.checks_max = 1;
+    hold(&mut board, 2, &[ping, check(2), check(3)], now);
+    assert_eq!(board.rejected(BUCKET)[1].error, "this worker runs at most 1 checks");
+}
+
+#[test]
+fn changes_are_told_once_a_session_as_they_stand_when_told() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let (one, two) = (check(80), check(81));
+    hold(&mut board, 4, &[one.clone(), two.clone()], now);
+    let session = board.outboxes.open();
+    for finding in [Finding::Passed, DOWN] {
+        board.finished(JobKey::of(&one), &outcome(finding), now, now);
+    }
+    board.finished(JobKey::of(&two), &outcome(Finding::Passed), now, now);
+    let first = board.changes(session, |_| true, 1, now);
+    assert_eq!((first.len(), first[0].manifest_version, first[0].position, first[0].detail.state), (1, 4, 0, VoteState::Down));
+    let second = board.changes(session, |_| true, 9, now);
+    assert_eq!((second.len(), second[0].position), (1, 1));
+    assert!(board.changes(session, |_| true, 9, now).is_empty());
+    board.finished(JobKey::of(&two), &outcome(DOWN), now, now);
+    assert!(board.changes(session, |_| false, 9, now).is_empty(), "not this replica's bucket");
+    assert!(!board.outboxes.is_waiting(session));
+}
