@@ -62,7 +62,7 @@ const NAMED_VARIABLES: [(&str, &str); 10] = [
 ];
 
 /// Settings that are a text or a path.
-const TEXTS: [&str; 19] = [
+const TEXTS: [&str; 20] = [
     "data_dir",
     "database.url",
     "database.admin_url",
@@ -79,6 +79,7 @@ const TEXTS: [&str; 19] = [
     "worker.token_file",
     "worker.data_dir",
     "worker.extra_ca_file",
+    "worker.tls_min_version",
     "worker.user_agent_url",
     "log.filter",
     "log.format",

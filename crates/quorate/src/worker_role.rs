@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -10,14 +11,14 @@ use axum::routing::get;
 use quorate_api::{ServeLimits, serve};
 use quorate_core::address_policy::AddressPolicy;
 use quorate_proto::join::JoinToken;
-use quorate_worker::{ClientCertificate, Error, ResolverConfig, WorkerConfig, WorkerStatus, ZoneTls};
+use quorate_worker::{ClientCertificate, Error, ResolverConfig, TlsPolicy, TlsVersion, WorkerConfig, WorkerStatus, ZoneTls};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::worker_tokens;
 use crate::assemble::{REST_DRAIN, bind};
 use crate::config::Config;
-use crate::config::worker::{Worker, WorkerZone};
+use crate::config::worker::{TlsMinVersion, Worker, WorkerZone};
 use crate::failure::{OrUsage as _, Result};
 use crate::lifecycle::{self, Signals};
 use crate::telemetry::Metrics;
@@ -65,6 +66,7 @@ fn worker_config(worker: &Worker, token: JoinToken, data_dir: &Path) -> Result<W
         resolver: resolver(worker),
         extra_ca_pem: extra_ca_pem(worker)?,
         zones: zones(worker)?,
+        tls: tls_policy(worker),
         account_probes_per_second_max: worker.account_probes_per_second_max,
         address_probes_per_second_max: worker.address_probes_per_second_max,
         user_agent_url: worker.user_agent_url.clone(),
@@ -89,6 +91,20 @@ pub(crate) fn zones(worker: &Worker) -> Result<Vec<ZoneTls>> {
         Ok(ZoneTls { name: zone.name.clone(), client, extra_ca_pem: read(&zone.extra_ca_file)? })
     };
     worker.zones.iter().map(zone).collect()
+}
+
+/// Which servers HTTPS probes take, and how often they prove who they are.
+pub(crate) fn tls_policy(worker: &Worker) -> TlsPolicy {
+    TlsPolicy {
+        min_version: match worker.tls_min_version {
+            TlsMinVersion::V1_0 => TlsVersion::V1_0,
+            TlsMinVersion::V1_1 => TlsVersion::V1_1,
+            TlsMinVersion::V1_2 => TlsVersion::V1_2,
+            TlsMinVersion::V1_3 => TlsVersion::V1_3,
+        },
+        weak_certificates: worker.tls_weak_certificates,
+        full_handshake_every: Duration::from_secs(worker.tls_full_handshake_every_s.into()),
+    }
 }
 
 fn read_pem(file: Option<&Path>, setting: &str) -> Result<Option<String>> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use quorate_core::address_policy::AddressPolicy;
 use quorate_proto::join::JoinToken;
@@ -39,6 +40,8 @@ pub struct WorkerConfig {
     /// What HTTPS probes in the name of a zone (`probe_zone`) bring along; other zones bring nothing.
     /// Default: none.
     pub zones: Vec<ZoneTls>,
+    /// Which servers HTTPS probes take, and how often they prove who they are.
+    pub tls: TlsPolicy,
     /// Named in the User-Agent of probes, so that the owner of an origin can ask who probes it.
     /// Default: `https://quorate.invalid/`.
     pub user_agent_url: String,
@@ -50,6 +53,33 @@ pub struct WorkerConfig {
     pub address_probes_per_second_max: u32,
     /// Probes in flight at once. Default: [`PROBES_IN_FLIGHT_MAX`].
     pub probes_in_flight_max: usize,
+}
+
+/// Which servers HTTPS probes take, and how often they prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsPolicy {
+    /// The oldest version of TLS that passes. Default: 1.0.
+    pub min_version: TlsVersion,
+    /// Whether certificates pass that lean on RSA keys below 1,024 bits, SHA-1 or weaker. Default: they fail.
+    pub weak_certificates: bool,
+    /// A handshake is a full one, with certificate and signature, where the last full one is this long ago; between
+    /// them the session is resumed, if the server offers it. Zero: each one is. Default: one minute.
+    pub full_handshake_every: Duration,
+}
+
+/// Oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    V1_0,
+    V1_1,
+    V1_2,
+    V1_3,
+}
+
+impl Default for TlsPolicy {
+    fn default() -> Self {
+        Self { min_version: TlsVersion::V1_0, weak_certificates: false, full_handshake_every: Duration::from_mins(1) }
+    }
 }
 
 /// What HTTPS probes in the name of one zone bring along.
@@ -100,6 +130,7 @@ impl WorkerConfig {
             resolver: ResolverConfig::System,
             extra_ca_pem: None,
             zones: Vec::new(),
+            tls: TlsPolicy::default(),
             user_agent_url: "https://quorate.invalid/".to_owned(),
             account_probes_per_second_max: ACCOUNT_PROBES_PER_SECOND_MAX,
             address_probes_per_second_max: ADDRESS_PROBES_PER_SECOND_MAX,

@@ -21,8 +21,8 @@ mod session;
 mod status;
 
 pub use config::{
-    ACCOUNT_PROBES_PER_SECOND_MAX, ADDRESS_PROBES_PER_SECOND_MAX, ClientCertificate, PROBES_IN_FLIGHT_MAX, ResolverConfig, WorkerConfig,
-    ZoneTls,
+    ACCOUNT_PROBES_PER_SECOND_MAX, ADDRESS_PROBES_PER_SECOND_MAX, ClientCertificate, PROBES_IN_FLIGHT_MAX, ResolverConfig, TlsPolicy,
+    TlsVersion, WorkerConfig, ZoneTls,
 };
 pub use run::{Error, run};
 pub use session::ControlUrlError;

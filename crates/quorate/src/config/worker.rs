@@ -39,6 +39,14 @@ pub struct Worker {
     pub extra_ca_file: Option<PathBuf>,
     /// What HTTPS probes in the name of a zone (`probe_zone` of a monitor) bring along. Default: none.
     pub zones: Vec<WorkerZone>,
+    /// The oldest version of TLS that an HTTPS origin passes with: `1.0`, `1.1`, `1.2` or `1.3`. Default: `1.0`.
+    pub tls_min_version: TlsMinVersion,
+    /// Whether HTTPS origins pass whose certificates have RSA keys below 1,024 bits, or are signed over SHA-1 or weaker.
+    /// Default: false.
+    pub tls_weak_certificates: bool,
+    /// Seconds after which an HTTPS origin shows its certificate again; until then its TLS session is resumed, where it
+    /// offers that. 0: at every probe. Default: 60.
+    pub tls_full_handshake_every_s: u32,
     /// Probes a second for one account, 1 and up; checks beyond are not taken up. Default: 1,000.
     pub account_probes_per_second_max: u32,
     /// Times a second that one address outside `allow_cidrs` is asked, 1 and up; checks beyond are not taken up.
@@ -49,6 +57,19 @@ pub struct Worker {
     /// Named in the User-Agent of probes, so that the owner of an origin can ask who probes it.
     /// Default: `https://quorate.invalid/`.
     pub user_agent_url: String,
+}
+
+/// A version of TLS, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsMinVersion {
+    #[serde(rename = "1.0")]
+    V1_0,
+    #[serde(rename = "1.1")]
+    V1_1,
+    #[serde(rename = "1.2")]
+    V1_2,
+    #[serde(rename = "1.3")]
+    V1_3,
 }
 
 /// A zone in `worker.zones`.
@@ -77,6 +98,9 @@ impl Default for Worker {
             resolver: Vec::new(),
             extra_ca_file: None,
             zones: Vec::new(),
+            tls_min_version: TlsMinVersion::V1_0,
+            tls_weak_certificates: false,
+            tls_full_handshake_every_s: 60,
             account_probes_per_second_max: ACCOUNT_PROBES_PER_SECOND_MAX,
             address_probes_per_second_max: ADDRESS_PROBES_PER_SECOND_MAX,
             listen: SocketAddr::from(([127, 0, 0, 1], 8082)),

@@ -37,7 +37,7 @@ use crate::pops::{default_pops, regions_of};
 use crate::provision::{self, Tenancy, Wanted};
 use crate::secrets::{Secrets, make_private_dir};
 use crate::telemetry::Metrics;
-use crate::worker_role::{extra_ca_pem, resolver, zones};
+use crate::worker_role::{extra_ca_pem, resolver, tls_policy, zones};
 
 /// What `up` makes.
 const ACCOUNT: &str = "demo";
@@ -193,6 +193,7 @@ impl<'a> Site<'a> {
             resolver: resolver(worker),
             extra_ca_pem: extra_ca_pem.clone(),
             zones: zones.clone(),
+            tls: tls_policy(worker),
             account_probes_per_second_max: worker.account_probes_per_second_max,
             address_probes_per_second_max: worker.address_probes_per_second_max,
             user_agent_url: worker.user_agent_url.clone(),

@@ -6,7 +6,6 @@ use std::error::Error;
 use std::io;
 
 use openssl::ssl;
-use openssl::x509::X509VerifyResult;
 use quorate_core::failure::FailureReason;
 
 use super::fault::Fault;
@@ -61,7 +60,10 @@ pub(crate) fn classify(fault: &Fault) -> Finding {
         Fault::Connect { source, v6 } => return unreached(source, *v6).unwrap_or(Finding::Failed(R::TcpConnectionFailed)),
         Fault::Ping { source, v6 } => return unreached(source, *v6).unwrap_or(Finding::Failed(R::OtherFailure)),
         Fault::Smtp(error) => broken(error).unwrap_or(R::OtherFailure),
-        Fault::Tls { source, verified } => handshake(source, *verified),
+        Fault::Modern(error) => broken(error).unwrap_or(R::TlsHandshakeFailure),
+        Fault::Tls(error) => handshake(error),
+        Fault::Certificate(why) if NAME_MISMATCHES.contains(&why.as_raw()) => R::TlsNameMismatch,
+        Fault::Certificate(_) => R::TlsUntrustedCertificate,
         Fault::Http(error) => exchange(error),
         Fault::Redirect(_) => R::HttpInvalidResponse,
         Fault::Code(_) => R::ResponseCodeMismatch,
@@ -105,14 +107,14 @@ fn broken(error: &io::Error) -> Option<FailureReason> {
     }
 }
 
-fn handshake(error: &ssl::Error, verified: X509VerifyResult) -> FailureReason {
+fn handshake(error: &ssl::Error) -> FailureReason {
     if let Some(reason) = error.io_error().and_then(broken) {
         return reason;
     }
     let codes = || error.ssl_error().into_iter().flat_map(openssl::error::ErrorStack::errors).map(openssl::error::Error::reason_code);
     for code in codes() {
         match code {
-            reason::CERTIFICATE_VERIFY_FAILED if NAME_MISMATCHES.contains(&verified.as_raw()) => return FailureReason::TlsNameMismatch,
+            // The certificate itself has been judged before; a name that does not fit would have been told.
             reason::CERTIFICATE_VERIFY_FAILED => return FailureReason::TlsUntrustedCertificate,
             reason::ALERT_UNRECOGNIZED_NAME => return FailureReason::TlsUnrecognizedName,
             reason::HTTPS_PROXY_REQUEST
@@ -142,7 +144,7 @@ fn exchange(error: &hyper::Error) -> FailureReason {
             return reason;
         }
         if let Some(tls) = cause.downcast_ref::<ssl::Error>() {
-            return handshake(tls, X509VerifyResult::OK);
+            return handshake(tls);
         }
         // An io::Error shows what it wraps, but not as a source.
         let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));

@@ -43,8 +43,13 @@ pub(crate) enum Fault {
     PortUnreachable,
     #[error("the SMTP dialog failed")]
     Smtp(#[source] io::Error),
-    #[error("the TLS handshake failed, certificate: {verified}")]
-    Tls { source: ssl::Error, verified: X509VerifyResult },
+    /// The library that is tried first came to no word of its own; the other one is asked.
+    #[error("the first TLS handshake failed")]
+    Modern(#[source] io::Error),
+    #[error("the TLS handshake failed")]
+    Tls(#[source] ssl::Error),
+    #[error("the certificate is refused: {0}")]
+    Certificate(X509VerifyResult),
     /// OpenSSL would not even start.
     #[error("cannot set up TLS")]
     TlsSetup(#[source] ErrorStack),
@@ -59,6 +64,12 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// Whether another TLS library may bring further what has failed so; a certificate that is refused by one is
+    /// refused by both.
+    pub(crate) const fn is_of_a_secured_exchange(&self) -> bool {
+        matches!(self, Self::Modern(_) | Self::Http(_))
+    }
+
     /// Whether time ran out, which alone is tried again: everything else is an answer.
     pub(crate) fn timed_out(&self) -> bool {
         match self {
@@ -69,7 +80,9 @@ impl Fault {
             | Self::ResolverDown { timed_out: false }
             | Self::Forbidden(_)
             | Self::Socket(_)
-            | Self::Tls { .. }
+            | Self::Modern(_)
+            | Self::Tls(_)
+            | Self::Certificate(_)
             | Self::TlsSetup(_)
             | Self::Http(_)
             | Self::Redirect(_)

@@ -7,6 +7,8 @@ mod hop;
 mod meter;
 mod window;
 
+use std::net::SocketAddr;
+
 use http::StatusCode;
 use http::header::LOCATION;
 use quorate_core::monitor::REDIRECTS_MAX;
@@ -21,7 +23,7 @@ use super::attempt::Attempt;
 use super::fault::Fault;
 use super::net::Net;
 use super::target::{HttpAsk, Target};
-use super::tls::certificate_days_left;
+use super::tls::{Library, Peer};
 
 pub(super) use self::window::fold;
 
@@ -49,20 +51,50 @@ fn redirects(status: StatusCode) -> bool {
 
 /// One hop, up to the head of its answer.
 async fn request(net: &Net, target: &Target, ask: &HttpAsk, hop: &Hop, attempt: &mut Attempt) -> Result<Answer, Fault> {
+    let address = SocketAddr::new(net.address(&hop.connect_to, attempt).await?, hop.port);
+    if !hop.tls {
+        return request_by(None, net, target, ask, hop, address, attempt).await;
+    }
+    // What is the user's is not for a stranger, and what is remembered is of the origin.
+    let zone = ask.zone.as_deref().filter(|_| hop.is_trusted());
+    let memory = Some(&ask.memory).filter(|_| hop.is_trusted() && hop.port == target.port);
+    let peer = Peer::new(&hop.tls_name, ask.allow_insecure, zone, memory);
+    let library = net.tls.library(&peer);
+    match request_by(Some((&peer, library)), net, target, ask, hop, address, attempt).await {
+        Err(fault) if library == Library::Modern && fault.is_of_a_secured_exchange() => {
+            peer.needs_broad();
+            request_by(Some((&peer, Library::Broad)), net, target, ask, hop, address, attempt).await
+        }
+        done => done,
+    }
+}
+
+/// One hop over a connection of its own, secured by a library or not at all.
+async fn request_by(
+    secured: Option<(&Peer<'_>, Library)>,
+    net: &Net,
+    target: &Target,
+    ask: &HttpAsk,
+    hop: &Hop,
+    address: SocketAddr,
+    attempt: &mut Attempt,
+) -> Result<Answer, Fault> {
     let connected_before = attempt.phases.connect.unwrap_or_default();
-    let stream = net.connect(&hop.connect_to, hop.port, attempt).await?;
+    let stream = net.connect_to(address, attempt).await?;
     // The phases add up all hops; the round trip is this one's.
     let connected_in = attempt.phases.connect.unwrap_or_default().saturating_sub(connected_before);
     let since_connect = Instant::now();
-    let stream: Box<dyn Stream> = if hop.tls {
-        // What is the user's is not for a stranger.
-        let zone = ask.zone.as_deref().filter(|_| hop.is_trusted());
-        let secured = attempt.within(Phase::Tls, net.tls.handshake(stream, &hop.tls_name, ask.allow_insecure, zone)).await?;
-        let days_left = certificate_days_left(secured.ssl());
-        attempt.certificate_days_left = attempt.certificate_days_left.into_iter().chain(days_left).min();
-        Box::new(secured)
-    } else {
-        Box::new(stream)
+    let stream: Box<dyn Stream> = match secured {
+        None => Box::new(stream),
+        Some((peer, library)) => {
+            let secured = attempt.within(Phase::Tls, net.tls.handshake(stream, peer, library)).await;
+            if let Err(Fault::Deadline(_)) = secured {
+                peer.needs_broad();
+            }
+            let secured = secured?;
+            attempt.certificate_days_left = attempt.certificate_days_left.into_iter().chain(secured.certificate_days_left).min();
+            Box::new(secured)
+        }
     };
     let started = Instant::now();
     let (exchange, meter) = Exchange::new(stream);

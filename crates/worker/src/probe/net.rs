@@ -71,7 +71,7 @@ impl NetProber {
             limit: Limit::new(config.address_probes_per_second_max),
             source: config.source_address,
             icmp: IcmpSockets::detect(),
-            tls: Tls::new(config.extra_ca_pem.as_deref(), &config.zones)?,
+            tls: Tls::new(config.extra_ca_pem.as_deref(), &config.zones, config.tls)?,
             user_agent,
         };
         Ok(Self { net })
@@ -113,7 +113,12 @@ impl Net {
     /// Connects to the address of a host.
     pub(super) async fn connect(&self, host: &Host, port: u16, attempt: &mut Attempt) -> Result<TcpStream, Fault> {
         let address = self.address(host, attempt).await?;
-        attempt.within(Phase::Connect, connect(SocketAddr::new(address, port), self.source_for(address))).await
+        self.connect_to(SocketAddr::new(address, port), attempt).await
+    }
+
+    /// Connects to an address that was judged.
+    pub(super) async fn connect_to(&self, address: SocketAddr, attempt: &mut Attempt) -> Result<TcpStream, Fault> {
+        attempt.within(Phase::Connect, connect(address, self.source_for(address.ip()))).await
     }
 
     /// Resolves, judges *every* address of the answer, and gives the first: what was judged is what a

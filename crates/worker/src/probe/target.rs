@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
@@ -13,6 +14,7 @@ use quorate_core::monitor::ExpectedCodes;
 use quorate_core::validate::is_host_name;
 
 use super::http::fold;
+use super::tls::Memory;
 
 /// What to ask, of whom, within which time.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub(crate) struct HttpAsk {
     pub(crate) allow_insecure: bool,
     /// In lower case.
     pub(crate) zone: Option<String>,
+    /// Of the TLS handshakes with this target.
+    pub(crate) memory: Arc<Memory>,
 }
 
 /// A Host header in force: as it is sent, and the host that it names.
@@ -106,7 +110,7 @@ impl Target {
     pub fn new(check: &Check) -> Result<Self, Unrunnable> {
         let ask = match &check.probe {
             Probe::Tcp => Ask::Tcp,
-            Probe::Http(http) => Ask::Http(Box::new(HttpAsk::new(http)?)),
+            Probe::Http(http) => Ask::Http(Box::new(HttpAsk::new(http, check.interval)?)),
             Probe::IcmpPing => Ask::Ping,
             Probe::UdpIcmp => Ask::Udp,
             Probe::Smtp => Ask::Smtp,
@@ -157,7 +161,7 @@ impl Target {
 }
 
 impl HttpAsk {
-    fn new(http: &HttpProbe) -> Result<Self, Unrunnable> {
+    fn new(http: &HttpProbe, interval: Duration) -> Result<Self, Unrunnable> {
         let illegal = |field, value: &str| Unrunnable::Request { field, value: value.to_owned() };
         let method = Method::from_bytes(http.method.as_bytes()).ok().filter(|method| method != Method::CONNECT);
         // A path is more than `*`, which OPTIONS would accept.
@@ -177,6 +181,7 @@ impl HttpAsk {
             follow_redirects: http.follow_redirects,
             allow_insecure: http.allow_insecure,
             zone: Some(http.probe_zone.to_ascii_lowercase()).filter(|zone| !zone.is_empty()),
+            memory: Arc::new(Memory::new(interval)),
         })
     }
 }

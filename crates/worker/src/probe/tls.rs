@@ -1,123 +1,211 @@
 //! The TLS handshake of a probe, TLS 1.0 to 1.3.
 //!
-//! OpenSSL, because it still speaks what old origins speak and tells apart why a handshake failed.
+//! Two libraries: rustls costs less and brings most handshakes to their end; whatever it does not is
+//! asked again of OpenSSL, which still speaks what old origins speak, and whose word then counts.
+//! Certificates are judged by [`Trust`] for both.
 
+mod broad;
 #[cfg(test)]
 mod fuzz;
+mod memory;
+mod modern;
+mod trust;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{fmt, io};
 
-use openssl::asn1::Asn1Time;
-use openssl::error::ErrorStack;
-use openssl::pkey::PKey;
-use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslOptions, SslRef, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
-use openssl::x509::store::X509StoreBuilder;
-use rustls::pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_openssl::SslStream;
+use tokio_rustls::client::TlsStream;
 
+use self::broad::Broad;
+pub(crate) use self::memory::Memory;
+use self::modern::Modern;
+use self::trust::Trust;
 use super::fault::Fault;
 use super::net::SetupError;
 use super::target::Host;
-use crate::config::{ClientCertificate, ZoneTls};
+use crate::config::{TlsPolicy, ZoneTls};
 
-/// Old origins are asked too: every cipher that authenticates and encrypts.
-const CIPHERS: &str = "ALL:!aNULL:!eNULL:@SECLEVEL=0";
-/// `SSL_OP_LEGACY_SERVER_CONNECT`: servers without secure renegotiation.
-const LEGACY_SERVER_CONNECT: u64 = 0x4;
 /// The only protocol that we speak over it, as ALPN has it.
-const ALPN_HTTP_1_1: &[u8] = b"\x08http/1.1";
+const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// How to shake hands: as ourselves, or in the name of a zone.
+#[derive(Debug)]
 pub(super) struct Tls {
-    own: Connectors,
+    own: Client,
     /// By name, in lower case.
-    zones: HashMap<String, Connectors>,
+    zones: HashMap<String, Client>,
 }
 
-/// The two kinds of handshake.
-struct Connectors {
-    verifying: SslConnector,
-    trusting: SslConnector,
+/// One set of authorities, and one certificate of ours or none.
+#[derive(Debug)]
+struct Client {
+    /// `None`: it cannot show that certificate.
+    modern: Option<Modern>,
+    broad: Broad,
 }
 
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("zones", &self.zones.keys()).finish_non_exhaustive()
-    }
+/// What shakes hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Library {
+    /// rustls.
+    Modern,
+    /// OpenSSL.
+    Broad,
+}
+
+/// Whom to shake hands with.
+#[derive(Debug)]
+pub(super) struct Peer<'a> {
+    /// A host name is sent as server name; an address is not, and the certificate must name it as an address.
+    name: Cow<'a, str>,
+    allow_insecure: bool,
+    /// A zone that the operator has said nothing of is as none.
+    zone: Option<&'a str>,
+    /// `None`: of whom nothing is remembered.
+    memory: Option<&'a Arc<Memory>>,
+}
+
+/// A connection that TLS secures. Its end is an end, whether or not the server announced it: what was
+/// read must make sense by itself.
+pub(super) struct Secured<S> {
+    stream: Either<S>,
+    /// Whole days until the server's certificate ends, negative once it has.
+    pub(super) certificate_days_left: Option<i32>,
+}
+
+enum Either<S> {
+    Modern(Box<TlsStream<S>>),
+    Broad(SslStream<S>),
 }
 
 impl Tls {
     /// Trusts the system's authorities and those of `extra_ca_pem`; a zone trusts its own besides.
-    pub(super) fn new(extra_ca_pem: Option<&str>, zones: &[ZoneTls]) -> Result<Self, SetupError> {
+    pub(super) fn new(extra_ca_pem: Option<&str>, zones: &[ZoneTls], policy: TlsPolicy) -> Result<Self, SetupError> {
         let mut trusted = system_authorities();
         if let Some(pem) = extra_ca_pem {
             trusted.extend(certificates(pem, "extra_ca_pem")?);
         }
-        let own = Connectors::new(&trusted, None)?;
+        let own = Client::new(&trusted, None, policy)?;
         let mut by_name = HashMap::new();
         for zone in zones {
             let more = zone.extra_ca_pem.as_deref().map(|pem| certificates(pem, &zone.name)).transpose()?;
             let trusted: Vec<X509> = trusted.iter().cloned().chain(more.into_iter().flatten()).collect();
-            by_name.insert(zone.name.to_ascii_lowercase(), Connectors::new(&trusted, Some(zone))?);
+            by_name.insert(zone.name.to_ascii_lowercase(), Client::new(&trusted, Some(zone), policy)?);
         }
         Ok(Self { own, zones: by_name })
     }
 
-    /// Shakes hands as a client that wants `name`. A host name is sent as server name; an address is
-    /// not, and the certificate must name it as an address. A zone that the operator has said nothing
-    /// of is as none.
+    /// What to shake hands by.
+    pub(super) fn library(&self, peer: &Peer<'_>) -> Library {
+        match (&self.client(peer).modern, peer.memory) {
+            (None, _) => Library::Broad,
+            (Some(_), Some(memory)) => memory.library(),
+            (Some(_), None) => Library::Modern,
+        }
+    }
+
+    /// Shakes hands as a client.
     pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-        name: &Host,
-        allow_insecure: bool,
-        zone: Option<&str>,
-    ) -> Result<SslStream<S>, Fault> {
-        let connectors = zone.and_then(|zone| self.zones.get(zone)).unwrap_or(&self.own);
-        let setup = || {
-            let connector = if allow_insecure { &connectors.trusting } else { &connectors.verifying };
-            let mut connection = connector.configure()?;
-            connection.set_verify_hostname(!allow_insecure);
-            let ssl = match name {
-                Host::Name(name) => connection.into_ssl(name)?,
-                Host::Address(address) => connection.into_ssl(&address.to_string())?,
-            };
-            SslStream::new(ssl, stream)
+        peer: &Peer<'_>,
+        library: Library,
+    ) -> Result<Secured<S>, Fault> {
+        let client = self.client(peer);
+        let (stream, validity) = match &client.modern {
+            Some(modern) if library == Library::Modern => {
+                let (stream, validity) = modern.handshake(stream, peer).await?;
+                (Either::Modern(Box::new(stream)), validity)
+            }
+            _ => {
+                let (stream, validity) = client.broad.handshake(stream, peer).await?;
+                (Either::Broad(stream), validity)
+            }
         };
-        let mut stream = setup().map_err(Fault::TlsSetup)?;
-        match Pin::new(&mut stream).connect().await {
-            Ok(()) => Ok(stream),
-            Err(source) => Err(Fault::Tls { source, verified: stream.ssl().verify_result() }),
+        let now = UnixTime::now();
+        Ok(Secured { stream, certificate_days_left: validity.map(|validity| validity.days_left(now)) })
+    }
+
+    fn client(&self, peer: &Peer<'_>) -> &Client {
+        peer.zone.and_then(|zone| self.zones.get(zone)).unwrap_or(&self.own)
+    }
+}
+
+impl<'a> Peer<'a> {
+    pub(super) fn new(name: &'a Host, allow_insecure: bool, zone: Option<&'a str>, memory: Option<&'a Arc<Memory>>) -> Self {
+        let name = match name {
+            Host::Name(name) => Cow::Borrowed(name.as_str()),
+            Host::Address(address) => Cow::Owned(address.to_string()),
+        };
+        Self { name, allow_insecure, zone, memory }
+    }
+
+    /// The cheap library has not come to a word.
+    pub(super) fn needs_broad(&self) {
+        if let Some(memory) = self.memory {
+            memory.needs_broad();
         }
     }
 }
 
-/// Whole days until the certificate of the other side ends, negative once it has.
-pub(super) fn certificate_days_left(ssl: &SslRef) -> Option<i32> {
-    let certificate = ssl.peer_certificate()?;
-    // A certificate whose dates cannot be read has been refused, or nobody asked.
-    Some(Asn1Time::days_from_now(0).ok()?.diff(certificate.not_after()).ok()?.days)
+impl Client {
+    fn new(trusted: &[X509], zone: Option<&ZoneTls>, policy: TlsPolicy) -> Result<Self, SetupError> {
+        let trust = Arc::new(Trust::new(trusted, policy.weak_certificates)?);
+        let broad = Broad::new(&trust, trusted, zone, policy)?;
+        let modern = Modern::new(&trust, zone.and_then(|zone| zone.client.as_ref()), policy)
+            .inspect_err(|error| tracing::info!(error = %error, "a client certificate of worker.zones is left to OpenSSL"))
+            .ok();
+        Ok(Self { modern, broad })
+    }
 }
 
-impl Connectors {
-    fn new(trusted: &[X509], zone: Option<&ZoneTls>) -> Result<Self, SetupError> {
-        let mut store = X509StoreBuilder::new()?;
-        for authority in trusted {
-            store.add_cert(authority.clone())?;
+impl<S> fmt::Debug for Secured<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secured").field("certificate_days_left", &self.certificate_days_left).finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = match &mut self.stream {
+            Either::Modern(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Either::Broad(stream) => Pin::new(stream).poll_read(cx, buffer),
+        };
+        match read {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+            read => read,
         }
-        let (mut verifying, mut trusting) = (connector()?, connector()?);
-        verifying.set_cert_store(store.build());
-        trusting.set_verify(SslVerifyMode::NONE);
-        if let Some((zone, client)) = zone.and_then(|zone| Some((zone, zone.client.as_ref()?))) {
-            for builder in [&mut verifying, &mut trusting] {
-                show(builder, client).map_err(|source| SetupError::ClientCertificate { zone: zone.name.clone(), source })?;
-            }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secured<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Either::Modern(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Either::Broad(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
-        Ok(Self { verifying: verifying.build(), trusting: trusting.build() })
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Either::Modern(stream) => Pin::new(stream).poll_flush(cx),
+            Either::Broad(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Either::Modern(stream) => Pin::new(stream).poll_shutdown(cx),
+            Either::Broad(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }
 
@@ -139,26 +227,4 @@ fn system_authorities() -> Vec<X509> {
 fn certificates(pem: &str, of: &str) -> Result<Vec<X509>, SetupError> {
     let certificates = X509::stack_from_pem(pem.as_bytes())?;
     if certificates.is_empty() { Err(SetupError::NoCertificate(of.to_owned())) } else { Ok(certificates) }
-}
-
-/// Lets connections show a certificate of ours to whoever asks for one.
-fn show(builder: &mut SslConnectorBuilder, client: &ClientCertificate) -> Result<(), ErrorStack> {
-    let mut chain = X509::stack_from_pem(client.chain_pem.as_bytes())?.into_iter();
-    if let Some(certificate) = chain.next() {
-        builder.set_certificate(&certificate)?;
-    }
-    for issuer in chain {
-        builder.add_extra_chain_cert(issuer)?;
-    }
-    builder.set_private_key(&*PKey::private_key_from_pem(client.key_pem.as_bytes())?)?;
-    builder.check_private_key()
-}
-
-fn connector() -> Result<SslConnectorBuilder, ErrorStack> {
-    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-    builder.set_min_proto_version(Some(SslVersion::TLS1))?;
-    builder.set_cipher_list(CIPHERS)?;
-    builder.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT));
-    builder.set_alpn_protos(ALPN_HTTP_1_1)?;
-    Ok(builder)
 }

@@ -1,116 +1,22 @@
-use openssl::pkey::PKey;
-use openssl::ssl::{NameType, SniError, SslAcceptor, SslMethod, SslVerifyMode, SslVersion};
-use openssl::x509::X509;
+//! HTTPS origins of every kind.
+
+mod origin;
+mod resumption;
+mod weak;
+mod zones;
+
+use openssl::ssl::{SniError, SslVerifyMode, SslVersion};
 use quorate_core::check::{Check, HttpProbe};
 use quorate_core::failure::FailureReason as R;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use std::pin::Pin;
-use std::sync::Arc;
+use rcgen::date_time_ymd;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio_openssl::SslStream;
 
+pub(super) use self::origin::{Leaf, authority, check, named, serve};
+use self::origin::{OK, serve_on, trusting};
 use super::checks::http_check;
-use super::server::{Server, hold, read_head, send};
-use super::{Finding, NetProber, ask, failed, impatient, prober};
-use crate::config::{ClientCertificate, ZoneTls};
-
-const OK: &str = "HTTP/1.1 200 OK\r\n\r\n";
-
-pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
-
-pub(super) fn authority() -> Authority {
-    let mut params = CertificateParams::new(Vec::new()).expect("no names");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // Another name than the leaves have, or they would look self-signed.
-    params.distinguished_name.push(DnType::CommonName, "an authority");
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA")
-}
-
-/// A certificate and its key, as PEM.
-pub(super) struct Leaf {
-    certificate: String,
-    key: String,
-}
-
-impl Leaf {
-    pub(super) fn of(authority: &Authority, name: &str) -> Self {
-        Self::with(authority, name, |_| {})
-    }
-
-    fn with(authority: &Authority, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name or an address");
-        change(&mut params);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, authority).expect("signed").pem();
-        Self { certificate, key: key.serialize_pem() }
-    }
-
-    pub(super) fn self_signed(name: &str) -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(vec![name.to_owned()]).expect("a name").self_signed(&key).expect("signed").pem();
-        Self { certificate, key: key.serialize_pem() }
-    }
-}
-
-/// An HTTPS origin, and the server names that it was asked for.
-pub(super) async fn serve(
-    leaf: &Leaf,
-    change: impl FnOnce(&mut openssl::ssl::SslAcceptorBuilder),
-) -> (Server, UnboundedReceiver<Option<String>>) {
-    serve_on("127.0.0.1:0", leaf, OK, change).await
-}
-
-async fn serve_on(
-    address: &str,
-    leaf: &Leaf,
-    answer: impl Into<Arc<str>>,
-    change: impl FnOnce(&mut openssl::ssl::SslAcceptorBuilder),
-) -> (Server, UnboundedReceiver<Option<String>>) {
-    let mut builder = SslAcceptor::mozilla_intermediate(SslMethod::tls_server()).expect("OpenSSL");
-    builder.set_certificate(&X509::from_pem(leaf.certificate.as_bytes()).expect("a certificate")).expect("taken");
-    builder.set_private_key(&PKey::private_key_from_pem(leaf.key.as_bytes()).expect("a key")).expect("taken");
-    builder.set_cipher_list("ALL:@SECLEVEL=0").expect("ciphers");
-    builder.clear_options(openssl::ssl::SslOptions::NO_TLSV1_3);
-    let (sender, names) = unbounded_channel();
-    builder.set_servername_callback(move |ssl, _| {
-        // The test may have seen enough.
-        let _unheard = sender.send(ssl.servername(NameType::HOST_NAME).map(str::to_owned));
-        Ok(())
-    });
-    change(&mut builder);
-    let acceptor = Arc::new(builder.build());
-    let answer: Arc<str> = answer.into();
-    let server = Server::start_on(address, move |stream| {
-        let (acceptor, answer) = (acceptor.clone(), answer.clone());
-        async move {
-            let ssl = openssl::ssl::Ssl::new(acceptor.context()).expect("OpenSSL");
-            let mut stream = SslStream::new(ssl, stream).expect("OpenSSL");
-            if Pin::new(&mut stream).accept().await.is_ok() {
-                read_head(&mut stream).await;
-                send(&mut stream, &[&answer]).await;
-            }
-        }
-    })
-    .await;
-    (server, names)
-}
-
-pub(super) fn check(server: &Server, change: impl FnOnce(&mut HttpProbe)) -> Check {
-    http_check("127.0.0.1", server.address.port(), |ask| {
-        ask.tls = true;
-        change(ask);
-    })
-}
-
-fn trusting(authority: &Authority) -> NetProber {
-    prober(|config| config.extra_ca_pem = Some(authority.pem()))
-}
-
-pub(super) fn named(name: &'static str) -> impl FnOnce(&mut HttpProbe) {
-    move |ask| ask.host = Some(name.to_owned())
-}
+use super::server::{Server, hold, send};
+use super::{Finding, ask, failed, impatient, prober};
 
 #[tokio::test]
 async fn a_certificate_of_a_trusted_authority_for_the_name_passes() {
@@ -308,7 +214,7 @@ async fn a_certificate_tells_how_long_it_lasts() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     for (not_after, days_left) in
-        [(now + hours(10 * 24 + 1), 10), (now + hours(1), 0), (now.checked_sub(hours(49)).expect("long after 1970"), -2)]
+        [(now + hours(10 * 24 + 1), 10), (now + hours(1), 0), (now.checked_sub(hours(1)).expect("long after 1970"), -1)]
     {
         let leaf = Leaf::with(&authority, "origin.example", |params| {
             params.not_before = date_time_ymd(2020, 1, 1);
@@ -322,70 +228,4 @@ async fn a_certificate_tells_how_long_it_lasts() {
     let plain = Server::answering(&[OK]).await;
     let outcome = ask(&trusting(&authority), &http_check("127.0.0.1", plain.address.port(), |_| {})).await;
     assert_eq!((outcome.finding, outcome.certificate_days_left), (Finding::Passed, None));
-}
-
-fn demanding(clients: &Authority) -> impl FnOnce(&mut openssl::ssl::SslAcceptorBuilder) + use<> {
-    let clients = X509::from_pem(clients.pem().as_bytes()).expect("a CA");
-    move |builder| {
-        builder.cert_store_mut().add_cert(clients).expect("taken");
-        builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
-    }
-}
-
-/// Trusts `servers` and shows a certificate of `clients`, both in the name of Shop.example only.
-fn of_a_zone(servers: &Authority, clients: &Authority) -> NetProber {
-    let Leaf { certificate, key } = Leaf::of(clients, "worker.example");
-    prober(|config| {
-        config.zones = vec![ZoneTls {
-            name: "Shop.example".to_owned(),
-            client: Some(ClientCertificate { chain_pem: certificate, key_pem: key }),
-            extra_ca_pem: Some(servers.pem()),
-        }];
-    })
-}
-
-fn in_zone(zone: &'static str) -> impl FnOnce(&mut HttpProbe) {
-    move |ask| {
-        zone.clone_into(&mut ask.probe_zone);
-        ask.host = Some("origin.example".to_owned());
-        ask.follow_redirects = true;
-    }
-}
-
-#[tokio::test]
-async fn a_zone_brings_its_certificate_and_its_authorities_and_others_do_not() {
-    let (servers, clients) = (authority(), authority());
-    let prober = of_a_zone(&servers, &clients);
-    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
-        let (server, _) = serve(&Leaf::of(&servers, "origin.example"), |builder| {
-            builder.set_max_proto_version(Some(version)).expect("a version");
-            demanding(&clients)(builder);
-        })
-        .await;
-        assert_eq!(ask(&prober, &check(&server, in_zone("SHOP.example"))).await.finding, Finding::Passed, "{version:?}");
-        for zone in ["", "other.example"] {
-            let finding = ask(&prober, &check(&server, in_zone(zone))).await.finding;
-            assert_eq!(finding, failed(R::TlsUntrustedCertificate), "{zone:?}");
-            let insecure = |ask: &mut HttpProbe| {
-                in_zone(zone)(ask);
-                ask.allow_insecure = true;
-            };
-            assert_eq!(ask(&prober, &check(&server, insecure)).await.finding, failed(R::TlsHandshakeFailure), "{zone:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_stranger_is_not_shown_the_certificate_of_a_zone() {
-    let (servers, clients) = (authority(), authority());
-    let prober = of_a_zone(&servers, &clients);
-    let insecure = |ask: &mut HttpProbe| {
-        in_zone("shop.example")(ask);
-        ask.allow_insecure = true;
-    };
-    let (stranger, _) = serve_on("127.0.0.2:0", &Leaf::of(&servers, "127.0.0.2"), OK, demanding(&clients)).await;
-    let answer = format!("HTTP/1.1 302 Found\r\nLocation: https://{}/\r\n\r\n", stranger.address);
-    let (server, _) = serve_on("127.0.0.1:0", &Leaf::of(&servers, "origin.example"), answer, demanding(&clients)).await;
-    assert_eq!(ask(&prober, &check(&server, insecure)).await.finding, failed(R::TlsHandshakeFailure));
-    assert_eq!((server.came(), stranger.came()), (1, 1));
 }

@@ -10,26 +10,29 @@ use crate::probe::tests::fuzz::attack;
 
 #[test]
 fn no_bytes_alone_make_a_handshake() {
-    let tls = Tls::new(None, &[]).expect("OpenSSL");
+    let tls = Tls::new(None, &[], TlsPolicy::default()).expect("OpenSSL");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let name = Host::Name("origin.example".to_owned());
+    let peer = Peer::new(&name, true, None, None);
     attack("handshake", |bytes| {
-        let fault = runtime.block_on(async {
-            let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
-            let serving = async {
-                // The probe may have heard enough and gone.
-                let _rest = theirs.write_all(bytes).await;
-                let _closed = theirs.shutdown().await;
-                let _said = theirs.read(&mut [0; 16]).await;
-            };
-            // Whatever is said of certificates, the keys cannot be right.
-            let (done, ()) = tokio::join!(tls.handshake(ours, &name, true, None), serving);
-            done.err().unwrap_or_else(|| panic!("a handshake by {bytes:?}"))
-        });
-        let finding = classify(&fault);
-        assert!(
-            matches!(finding, Finding::Failed(R::TlsHandshakeFailure | R::TlsProtocolError | R::TlsUnrecognizedName)),
-            "{finding:?} of {fault:?} by {bytes:?}"
-        );
+        for library in [Library::Modern, Library::Broad] {
+            let fault = runtime.block_on(async {
+                let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+                let serving = async {
+                    // The probe may have heard enough and gone.
+                    let _rest = theirs.write_all(bytes).await;
+                    let _closed = theirs.shutdown().await;
+                    let _said = theirs.read(&mut [0; 16]).await;
+                };
+                // Whatever is said of certificates, the keys cannot be right.
+                let (done, ()) = tokio::join!(tls.handshake(ours, &peer, library), serving);
+                done.err().unwrap_or_else(|| panic!("a handshake by {bytes:?}"))
+            });
+            let finding = classify(&fault);
+            assert!(
+                matches!(finding, Finding::Failed(R::TlsHandshakeFailure | R::TlsProtocolError | R::TlsUnrecognizedName)),
+                "{finding:?} of {fault:?} by {bytes:?}"
+            );
+        }
     });
 }

@@ -1,0 +1,126 @@
+//! TLS 1.0 to 1.3 by OpenSSL, which still speaks what old origins speak and tells apart why a
+//! handshake failed: what the other library does not bring to an end is asked here, and this word counts.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use openssl::error::ErrorStack;
+use openssl::pkey::PKey;
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslOptions, SslRef, SslVerifyMode, SslVersion};
+use openssl::x509::X509;
+use openssl::x509::store::X509StoreBuilder;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_openssl::SslStream;
+
+use super::trust::{Refused, Trust, Validity};
+use super::{HTTP_1_1, Peer};
+use crate::config::{ClientCertificate, TlsPolicy, TlsVersion, ZoneTls};
+use crate::probe::fault::Fault;
+use crate::probe::net::SetupError;
+
+/// Every cipher that authenticates and encrypts and that OpenSSL still has. Level 0 is what TLS 1.0 and 1.1 need for
+/// their signatures; how weak a certificate may be is another question.
+const CIPHERS: &str = "ALL:!aNULL:!eNULL:@SECLEVEL=0";
+/// The first alone gets a key share. Without the hybrids, whose long hello old servers do not take.
+const GROUPS: &str = "X25519:P-256:X448:P-384:P-521";
+/// `SSL_OP_LEGACY_SERVER_CONNECT`: servers without secure renegotiation, as most that speak nothing newer than TLS 1.0.
+const LEGACY_SERVER_CONNECT: u64 = 0x4;
+/// `SSL_OP_IGNORE_UNEXPECTED_EOF`: a server that goes without a word has ended its answer.
+const IGNORE_UNEXPECTED_EOF: u64 = 0x80;
+
+/// Shakes hands with servers of any time.
+pub(super) struct Broad {
+    trust: Arc<Trust>,
+    verifying: SslConnector,
+    trusting: SslConnector,
+}
+
+impl std::fmt::Debug for Broad {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broad").finish_non_exhaustive()
+    }
+}
+
+impl Broad {
+    /// # Errors
+    /// A client certificate or authorities that OpenSSL does not take.
+    pub(super) fn new(trust: &Arc<Trust>, authorities: &[X509], zone: Option<&ZoneTls>, policy: TlsPolicy) -> Result<Self, SetupError> {
+        let mut store = X509StoreBuilder::new()?;
+        for authority in authorities {
+            store.add_cert(authority.clone())?;
+        }
+        let (mut verifying, mut trusting) = (connector(policy)?, connector(policy)?);
+        verifying.set_cert_store(store.build());
+        trusting.set_verify(SslVerifyMode::NONE);
+        if let Some((zone, client)) = zone.and_then(|zone| Some((zone, zone.client.as_ref()?))) {
+            for builder in [&mut verifying, &mut trusting] {
+                show(builder, client).map_err(|source| SetupError::ClientCertificate { zone: zone.name.clone(), source })?;
+            }
+        }
+        Ok(Self { trust: trust.clone(), verifying: verifying.build(), trusting: trusting.build() })
+    }
+
+    pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        peer: &Peer<'_>,
+    ) -> Result<(SslStream<S>, Option<Validity>), Fault> {
+        let setup = || {
+            let mut connection = if peer.allow_insecure { &self.trusting } else { &self.verifying }.configure()?;
+            connection.set_verify_hostname(!peer.allow_insecure);
+            SslStream::new(connection.into_ssl(&peer.name)?, stream)
+        };
+        let mut stream = setup().map_err(Fault::TlsSetup)?;
+        let connected = Pin::new(&mut stream).connect().await;
+        // A certificate that came is judged also where the handshake went no further: it is what failed first.
+        let seen = self.judge(stream.ssl(), peer);
+        match (connected, seen) {
+            (_, Some(Err(Refused(why)))) if !peer.allow_insecure => Err(Fault::Certificate(why)),
+            (Err(error), _) => Err(Fault::Tls(error)),
+            (Ok(()), seen) => Ok((stream, seen.and_then(Result::ok))),
+        }
+    }
+
+    /// `None`: no certificate came.
+    fn judge(&self, ssl: &SslRef, peer: &Peer<'_>) -> Option<Result<Validity, Refused>> {
+        let presented = ssl.peer_cert_chain()?.iter().map(|certificate| Ok(CertificateDer::from(certificate.to_der()?)));
+        let judged = presented.collect::<Result<Vec<_>, ErrorStack>>().map_err(Refused::from).and_then(|chain| {
+            if peer.allow_insecure {
+                self.trust.look(&chain, UnixTime::now())
+            } else {
+                self.trust.judge(&chain, &peer.name, UnixTime::now())
+            }
+        });
+        Some(judged)
+    }
+}
+
+/// Lets connections show a certificate of ours to whoever asks for one.
+fn show(builder: &mut SslConnectorBuilder, client: &ClientCertificate) -> Result<(), ErrorStack> {
+    let mut chain = X509::stack_from_pem(client.chain_pem.as_bytes())?.into_iter();
+    if let Some(certificate) = chain.next() {
+        builder.set_certificate(&certificate)?;
+    }
+    for issuer in chain {
+        builder.add_extra_chain_cert(issuer)?;
+    }
+    builder.set_private_key(&*PKey::private_key_from_pem(client.key_pem.as_bytes())?)?;
+    builder.check_private_key()
+}
+
+fn connector(policy: TlsPolicy) -> Result<SslConnectorBuilder, ErrorStack> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+    builder.set_min_proto_version(Some(match policy.min_version {
+        TlsVersion::V1_0 => SslVersion::TLS1,
+        TlsVersion::V1_1 => SslVersion::TLS1_1,
+        TlsVersion::V1_2 => SslVersion::TLS1_2,
+        TlsVersion::V1_3 => SslVersion::TLS1_3,
+    }))?;
+    builder.set_cipher_list(CIPHERS)?;
+    builder.set_groups_list(GROUPS)?;
+    builder.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT | IGNORE_UNEXPECTED_EOF));
+    // Each protocol with its length before it.
+    builder.set_alpn_protos(&[b"\x08", HTTP_1_1].concat())?;
+    Ok(builder)
+}
