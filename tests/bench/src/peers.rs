@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::farm::{self, NAME};
 use crate::rows::{Kind, Row};
 
+/// As HAProxy says that a certificate is verified.
+const SECURED: &str = " check-ssl verify required verifyhost origin.bench check-sni origin.bench ca-file ca.pem";
 /// Where the blackbox exporter listens.
 const BLACKBOX: &str = "127.0.0.1:9115";
 
@@ -43,15 +45,14 @@ impl Drop for Running {
 
 /// HAProxy's active checks; `None` where it has none of this kind.
 pub(crate) fn haproxy(row: &Row, port: u16, folder: &Path) -> Result<Option<Running>> {
-    let (option, server) = match row.kind {
-        Kind::Http => (http_check(), ""),
-        Kind::Https => (
-            http_check(),
-            " check-ssl verify required verifyhost origin.bench check-sni origin.bench no-ssl-reuse no-tls-tickets ca-file ca.pem",
-        ),
-        Kind::Tcp => (String::new(), ""),
+    let option = match row.kind {
+        Kind::Http | Kind::Https | Kind::HttpsResumed => http_check(),
+        Kind::Tcp => String::new(),
         Kind::Icmp => return Ok(None),
     };
+    let secured = if row.kind.is_https() { SECURED } else { "" };
+    // It resumes sessions unless that is forbidden.
+    let full = if row.kind == Kind::Https { " no-ssl-reuse no-tls-tickets" } else { "" };
     let mut config = format!(
         "global\n  nbthread 1\n  maxconn 100\n  spread-checks 0\n  ca-base {}\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  \
          timeout server 1s\n  timeout check 1s\nfrontend unused\n  bind 127.0.0.1:18999\n  default_backend origins\nbackend origins\n{option}",
@@ -59,7 +60,7 @@ pub(crate) fn haproxy(row: &Row, port: u16, folder: &Path) -> Result<Option<Runn
     );
     for number in 0..row.count {
         let address = farm::address(number);
-        writeln!(config, "  server s{number} {address}:{port} check inter {}{server}", row.interval_ms)?;
+        writeln!(config, "  server s{number} {address}:{port} check inter {}{secured}{full}", row.interval_ms)?;
     }
     let file = folder.join("haproxy.cfg");
     fs::write(&file, config)?;
@@ -76,6 +77,8 @@ pub(crate) fn blackbox(row: &Row, port: u16, folder: &Path) -> Result<Option<(Ru
     let (module, scheme) = match row.kind {
         Kind::Http => ("http", "http://"),
         Kind::Https => ("http", "https://"),
+        // It resumes nothing.
+        Kind::HttpsResumed => return Ok(None),
         Kind::Tcp => ("tcp", ""),
         Kind::Icmp => ("icmp", ""),
     };
@@ -98,7 +101,7 @@ pub(crate) fn blackbox(row: &Row, port: u16, folder: &Path) -> Result<Option<(Ru
     let interval = Duration::from_millis(row.interval_ms);
     for number in 0..row.count {
         let path = match row.kind {
-            Kind::Http | Kind::Https => format!("{scheme}{}:{port}/health", farm::address(number)),
+            Kind::Http | Kind::Https | Kind::HttpsResumed => format!("{scheme}{}:{port}/health", farm::address(number)),
             Kind::Tcp => format!("{}:{port}", farm::address(number)),
             Kind::Icmp => farm::address(number).to_string(),
         };

@@ -17,8 +17,17 @@ use crate::peers::{self, Running};
 pub(crate) enum Kind {
     Http,
     Tcp,
+    /// Every handshake is a full one.
     Https,
+    /// Sessions are resumed, for a minute at a time.
+    HttpsResumed,
     Icmp,
+}
+
+impl Kind {
+    pub(crate) const fn is_https(self) -> bool {
+        matches!(self, Self::Https | Self::HttpsResumed)
+    }
 }
 
 /// So many origins, each asked this often.
@@ -30,13 +39,14 @@ pub(crate) struct Row {
     pub(crate) interval_ms: u64,
 }
 
-const ROWS: [Row; 7] = [
+const ROWS: [Row; 8] = [
     Row { name: "http-200", kind: Kind::Http, count: 200, interval_ms: 1_000 },
     Row { name: "http-2000", kind: Kind::Http, count: 2_000, interval_ms: 1_000 },
     Row { name: "http-10000-10s", kind: Kind::Http, count: 10_000, interval_ms: 10_000 },
     Row { name: "http-10000", kind: Kind::Http, count: 10_000, interval_ms: 1_000 },
     Row { name: "tcp-2000", kind: Kind::Tcp, count: 2_000, interval_ms: 1_000 },
     Row { name: "https-500", kind: Kind::Https, count: 500, interval_ms: 1_000 },
+    Row { name: "https-500-resumed", kind: Kind::HttpsResumed, count: 500, interval_ms: 1_000 },
     Row { name: "icmp-1000", kind: Kind::Icmp, count: 1_000, interval_ms: 1_000 },
 ];
 
@@ -80,7 +90,7 @@ impl Run {
 
     async fn measure_row(&self, row: &Row, farm: &Farm, folder: &Path) -> Result<()> {
         let port = match row.kind {
-            Kind::Https => farm.https,
+            Kind::Https | Kind::HttpsResumed => farm.https,
             Kind::Http | Kind::Tcp => farm.http,
             Kind::Icmp => 0,
         };
@@ -89,7 +99,9 @@ impl Run {
             let checks: Vec<Check> = (0..row.count).map(|number| check(row, number, port)).collect();
             let control = Control::start(&checks).await?;
             let ca = folder.join("ca.pem");
-            let worker = Running::start(&us, &["worker", "--control", &control.url, "--ca", &ca.to_string_lossy()])?;
+            let full_handshake_every_s = if row.kind == Kind::HttpsResumed { "60" } else { "0" };
+            let arguments = ["--control", &control.url, "--ca", &ca.to_string_lossy(), "--full-handshake-every-s", full_handshake_every_s];
+            let worker = Running::start(&us, &[&["worker"][..], &arguments].concat())?;
             let mut cell = self.measure(row, farm, &worker).await?;
             cell.reported_up = Some(control.up());
             print(row, "quorate", Some(cell));
@@ -123,14 +135,14 @@ impl Run {
             Kind::Icmp => echoes_answered(),
             // HAProxy resets half-open connections, which no origin ever sees.
             Kind::Tcp => connections_begun(),
-            Kind::Http | Kind::Https => Ok(0),
+            Kind::Http | Kind::Https | Kind::HttpsResumed => Ok(0),
         };
         let (before, counted_before) = (usage(program.pid())?, counted()?);
         sleep(window).await;
         let (after, book) = (usage(program.pid())?, farm.take());
         let probes = match row.kind {
             Kind::Icmp | Kind::Tcp => counted()? - counted_before,
-            Kind::Http | Kind::Https => book.asked,
+            Kind::Http | Kind::Https | Kind::HttpsResumed => book.asked,
         };
         anyhow::ensure!(probes > 0, "nothing was probed in {}", row.name);
         let wanted = f64::from(row.count) * window.as_secs_f64() * 1_000.0 / u32_to_f64(row.interval_ms)?;
@@ -183,7 +195,7 @@ fn check(row: &Row, number: u32, port: u16) -> Check {
         consecutive_down: 1,
         probe: match row.kind {
             Kind::Http => http(false),
-            Kind::Https => http(true),
+            Kind::Https | Kind::HttpsResumed => http(true),
             Kind::Tcp => Probe::Tcp,
             Kind::Icmp => Probe::IcmpPing,
         },

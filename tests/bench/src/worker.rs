@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use quorate_core::address_policy::AddressPolicy;
 use quorate_core::region::Region;
 use quorate_proto::join::JoinToken;
-use quorate_worker::{WorkerConfig, WorkerStatus};
+use quorate_worker::{TlsPolicy, WorkerConfig, WorkerStatus};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// PEM of an authority to trust.
     #[arg(long)]
     ca: PathBuf,
+    /// 0: every TLS handshake is a full one.
+    #[arg(long)]
+    full_handshake_every_s: u64,
 }
 
 impl Arguments {
@@ -40,6 +43,7 @@ impl Arguments {
         let config = WorkerConfig {
             address_policy: AddressPolicy::new(vec!["127.0.0.0/8".parse()?]),
             extra_ca_pem: Some(std::fs::read_to_string(&self.ca).context("the authority")?),
+            tls: TlsPolicy { full_handshake_every: Duration::from_secs(self.full_handshake_every_s), ..TlsPolicy::default() },
             account_probes_per_second_max: u32::MAX,
             ..WorkerConfig::new(vec![self.control], token)
         };
