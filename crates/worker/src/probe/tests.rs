@@ -12,6 +12,8 @@ mod ping;
 mod policy;
 mod reach;
 mod reasons;
+mod second_opinion;
+mod secured;
 mod server;
 mod smtp;
 mod tcp;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{CNAME, NS};
@@ -41,6 +42,8 @@ struct Zone {
     asked: Vec<String>,
     /// Silence for everybody.
     is_down: bool,
+    /// What every answer over UDP takes.
+    takes: Duration,
 }
 
 impl Dns {
@@ -61,8 +64,12 @@ impl Dns {
             let mut buffer = [0; 2048];
             while let Ok((bytes, peer)) = socket.recv_from(&mut buffer).await {
                 let question = Message::from_vec(&buffer[..bytes]).expect("a DNS message");
-                let answer = shared.lock().expect("no panic").answer(&question);
+                let (answer, takes) = {
+                    let mut zone = shared.lock().expect("no panic");
+                    (zone.answer(&question), zone.takes)
+                };
                 if let Some(answer) = answer {
+                    tokio::time::sleep(takes).await;
                     socket.send_to(&cut(answer), peer).await.expect("loopback");
                 }
             }
@@ -80,6 +87,10 @@ impl Dns {
     /// From now on this is what the name gets.
     pub(super) fn tells(&self, name: &str, answer: Answer) {
         self.zone.lock().expect("no panic").answers.insert(format!("{name}."), answer);
+    }
+
+    pub(super) fn takes(&self, takes: Duration) {
+        self.zone.lock().expect("no panic").takes = takes;
     }
 
     pub(super) fn goes_down(&self) {

@@ -146,11 +146,11 @@ async fn a_name_that_changes_under_our_hands_is_judged_as_it_is_connected_to() {
     let turns = [["127.0.0.1"], ["10.0.0.1"]].map(|turn| turn.map(|text| text.parse().expect("an address")).to_vec());
     let dns = Dns::start(&[("rebinding.example", Answer::Turns(turns.to_vec()))]).await;
     let prober = asking(&dns);
-    for turn in 0..20 {
+    for turn in 0..200 {
         let expected = if turn % 2 == 0 { Finding::Passed } else { failed(R::DnsInternal) };
         assert_eq!(ask(&prober, &check("rebinding.example", &server)).await.finding, expected, "turn {turn}");
     }
-    assert_eq!((dns.asked("rebinding.example. A"), server.came()), (20, 10));
+    assert_eq!((dns.asked("rebinding.example. A"), server.came()), (200, 100));
 }
 
 #[tokio::test]
@@ -184,6 +184,30 @@ async fn a_redirect_to_a_name_is_resolved_and_judged_like_any_other() {
         assert_eq!(ask(&asking(&dns), &check).await.finding, expected, "{location}");
     }
     assert_eq!(outside.came(), 1);
+}
+
+#[tokio::test]
+async fn one_deadline_holds_from_the_look_up_to_the_last_byte() {
+    // Each of three parts takes less than the timeout, and all of them more.
+    let timeout = Duration::from_secs(2);
+    let part = timeout * 7 / 20;
+    let server = Server::start(move |mut stream| async move {
+        read_head(&mut stream).await;
+        for piece in ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "ok"] {
+            tokio::time::sleep(part).await;
+            send(&mut stream, &[piece]).await;
+        }
+    })
+    .await;
+    let dns = Dns::start(&[("origin.example", addresses(&["127.0.0.1"]))]).await;
+    dns.takes(part);
+    let check = http_check("origin.example", server.address.port(), |ask| ask.expected_body = "ok".to_owned());
+    let outcome = ask(&asking(&dns), &Check { timeout, ..check.clone() }).await;
+    assert_eq!(outcome.finding, failed(R::HttpTimeout));
+    let phases = outcome.phases;
+    assert!(phases.resolve >= Some(part) && phases.headers >= Some(part / 2) && phases.body < Some(part), "{phases:?}");
+    let patient = ask(&asking(&dns), &Check { timeout: 10 * timeout, ..check }).await;
+    assert_eq!(patient.finding, Finding::Passed, "given the time");
 }
 
 #[tokio::test]

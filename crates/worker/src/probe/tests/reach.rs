@@ -4,9 +4,11 @@ use quorate_core::check::{Check, HttpProbe, Probe};
 use quorate_core::failure::FailureReason as R;
 
 use super::checks::{http_check, tcp_check};
+use super::dns::{Answer, Dns};
 use super::network::within;
 use super::server::{Server, hold};
 use super::{Finding, ask, failed, impatient, prober};
+use crate::config::ResolverConfig;
 
 /// One check of each type that connects.
 fn connecting(address: &str) -> [Check; 4] {
@@ -49,6 +51,11 @@ fn a_worker_without_ipv6_says_so_of_what_has_nothing_else() {
         }
         let server = Server::silent().await;
         assert_eq!(ask(&prober(|_| {}), &tcp_check("127.0.0.1", server.address.port())).await.finding, Finding::Passed);
+        let dns = Dns::start(&[("six.example", Answer::Addresses(vec!["2620:fe::9".parse().expect("an address")]))]).await;
+        let asking = prober(|config| config.resolver = ResolverConfig::Servers(vec![dns.address]));
+        for check in connecting("six.example") {
+            assert_eq!(ask(&asking, &check).await.finding, failed(R::NetworkUnreachable), "a name with no other address");
+        }
     });
 }
 

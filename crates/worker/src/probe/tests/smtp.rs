@@ -76,6 +76,19 @@ async fn replies_of_several_lines_and_in_several_packets_are_one() {
 }
 
 #[tokio::test]
+async fn an_offer_of_tls_is_not_taken_up() {
+    let replies = &[GREETING, "250-mail.example\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n", "221 bye\r\n"];
+    let (server, mut heard) = server(replies, "127.0.0.1:0").await;
+    assert_eq!(ask(&prober(|_| {}), &check(&server)).await.finding, Finding::Passed);
+    drop(server);
+    let mut said = Vec::new();
+    while let Some(line) = heard.recv().await {
+        said.push(line);
+    }
+    assert_eq!(said, ["HELO [127.0.0.1]\r\n", "QUIT\r\n"]);
+}
+
+#[tokio::test]
 async fn another_code_is_a_mismatch_and_is_told() {
     for (replies, code) in [
         (&["554 no service\r\n"][..], 554),

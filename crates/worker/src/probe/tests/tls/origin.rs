@@ -53,7 +53,7 @@ impl Leaf {
         Self { certificate, key: key.serialize_pem() }
     }
 
-    pub(super) fn show(&self, builder: &mut SslAcceptorBuilder) {
+    pub(in crate::probe::tests) fn show(&self, builder: &mut SslAcceptorBuilder) {
         builder.set_certificate(&X509::from_pem(self.certificate.as_bytes()).expect("a certificate")).expect("taken");
         builder.set_private_key(&PKey::private_key_from_pem(self.key.as_bytes()).expect("a key")).expect("taken");
     }
