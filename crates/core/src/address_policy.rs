@@ -168,6 +168,16 @@ impl AddressPolicy {
     }
 }
 
+/// The host that packets to an address end at: the IPv4 address where one is embedded that the network
+/// translates back (mapped, NAT64, 6to4), else the address itself.
+pub fn destination(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() || NAT64.contains(&v6) => embedded(v6, 96).into(),
+        IpAddr::V6(v6) if SIX_TO_FOUR.contains(&v6) => embedded(v6, 16).into(),
+        address => address,
+    }
+}
+
 /// The IPv4 address in the 32 bits from bit `from`, 0 to 96, of an IPv6 address.
 #[expect(clippy::cast_possible_truncation, reason = "cut to the 32 bits asked for")]
 const fn embedded(address: Ipv6Addr, from: u32) -> Ipv4Addr {

@@ -47,9 +47,9 @@ pub struct WorkerConfig {
     pub user_agent_url: String,
     /// Probes a second for one account, 1 and up; checks beyond are not taken up. Default: [`ACCOUNT_PROBES_PER_SECOND_MAX`].
     pub account_probes_per_second_max: u32,
-    /// Times a second that one address is asked, all accounts together, 1 and up; checks beyond are not
-    /// taken up, and where names or redirects lead there too, probes beyond abstain. Addresses in a range
-    /// that the address policy names have no cap. Default: [`ADDRESS_PROBES_PER_SECOND_MAX`].
+    /// Times a second that one address is asked, all accounts together, 1 and up; checks that find no room
+    /// abstain. Addresses in a range that the address policy names have no cap. Default:
+    /// [`ADDRESS_PROBES_PER_SECOND_MAX`].
     pub address_probes_per_second_max: u32,
     /// Probes in flight at once. Default: [`PROBES_IN_FLIGHT_MAX`].
     pub probes_in_flight_max: usize,

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::caps::{Capped, Caps, Share};
-use crate::probe::Target;
+use crate::probe::{Asker, Target};
 use crate::schedule::Schedule;
 
 /// Equal for checks that one probe serves. A cryptographic hash, since tenants choose what goes in.
@@ -76,6 +76,11 @@ impl JobKey {
         key.copy_from_slice(&hash[..16]);
         Self(key)
     }
+
+    /// Nobody's choice, and the same at every worker.
+    pub(crate) const fn rank(self) -> [u8; 16] {
+        self.0
+    }
 }
 
 impl Jobs {
@@ -86,13 +91,14 @@ impl Jobs {
     /// The check gets a result soon, and one every interval from then on.
     ///
     /// # Errors
-    /// It is the first that asks this, and its account or its target has no room for more.
+    /// It is the first that asks this, and its account has no room for more.
     pub(crate) fn join(&mut self, key: JobKey, member: Member, check: &Check, target: Target, now: Instant) -> Result<(), Capped> {
         let interval = check.interval;
         let job = match self.by_key.entry(key) {
             Entry::Occupied(job) => job.into_mut(),
             Entry::Vacant(place) => {
-                let share = self.caps.take(check, &target)?;
+                let share = self.caps.take(check)?;
+                let target = target.asked_by(Asker::job(key.rank(), check));
                 place.insert(Job { target: Arc::new(target), members: BTreeSet::new(), share })
             }
         };

@@ -31,6 +31,7 @@ use quorate_core::health::Observation;
 use quorate_core::vote::{Detail, VoteState};
 
 pub(crate) use capability::Capabilities;
+pub(crate) use limit::{Asker, rate};
 pub use net::{NetProber, SetupError};
 pub use target::{Target, Unrunnable};
 

@@ -59,7 +59,7 @@ pub async fn run(config: WorkerConfig, stop: CancellationToken, status: watch::S
         let opened = Disk::open(folder);
         opened.inspect_err(|error| tracing::warn!(folder = %folder.display(), error = %error, "the worker's folder cannot be used: nothing survives a restart")).ok()
     });
-    let caps = Caps::new(config.account_probes_per_second_max, config.address_probes_per_second_max, config.address_policy.clone());
+    let caps = Caps::new(config.account_probes_per_second_max);
     let hub = Arc::new(Hub::new(&config.token, caps, disk, status));
     // Whichever loop ends first, the others have to end too.
     let stop = stop.child_token();

@@ -354,6 +354,22 @@ fn behind_a_translator_of_the_operators_own_both_sides_are_judged() {
     assert_eq!(judged(&policy(&["10.0.0.0/8"]), "64:ff9b:1::10.0.0.1"), Err(Refusal::Private));
 }
 
+#[test]
+fn whatever_ends_at_one_host_is_that_host() {
+    for (literal, ends_at) in [
+        ("9.9.9.9", "9.9.9.9"),
+        ("::ffff:9.9.9.9", "9.9.9.9"),
+        ("64:ff9b::909:909", "9.9.9.9"),
+        ("2002:909:909:1::1", "9.9.9.9"),
+        ("64:ff9b:1::9.9.9.9", "64:ff9b:1::9.9.9.9"),
+        ("2620:fe::9", "2620:fe::9"),
+        ("::9.9.9.9", "::9.9.9.9"),
+    ] {
+        let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
+        assert_eq!(destination(parse(literal)), parse(ends_at), "{literal}");
+    }
+}
+
 /// Spellings that some resolvers take for an address are names here, judged when they have led to one.
 #[test]
 fn odd_spellings_are_not_addresses() {

@@ -49,8 +49,8 @@ pub struct Worker {
     pub tls_full_handshake_every_s: u32,
     /// Probes a second for one account, 1 and up; checks beyond are not taken up. Default: 1,000.
     pub account_probes_per_second_max: u32,
-    /// Times a second that one address outside `allow_cidrs` is asked, 1 and up; checks beyond are not taken up.
-    /// Default: 10.
+    /// Times a second that one address outside `allow_cidrs` is asked, all accounts together, 1 and up; checks that
+    /// find no room abstain. Default: 10.
     pub address_probes_per_second_max: u32,
     /// `/healthz`, `/readyz`, `/metrics`. Default: `127.0.0.1:8082`; port 0 takes a free one.
     pub listen: SocketAddr,

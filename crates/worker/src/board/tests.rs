@@ -1,4 +1,3 @@
-use quorate_core::address_policy::AddressPolicy;
 use quorate_core::check::Probe;
 use quorate_core::ids::PoolId;
 
@@ -15,7 +14,7 @@ pub(crate) fn board(now: Instant) -> Board {
 
 /// None that a test would meet.
 pub(crate) fn caps() -> Caps {
-    Caps::new(u32::MAX, u32::MAX, AddressPolicy::default())
+    Caps::new(u32::MAX)
 }
 
 /// A TCP check of its own on port `number`.

@@ -5,12 +5,16 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::fault::Fault;
+use super::limit::Asker;
 use super::{Phase, Phases};
 
 /// From the first look-up to the last byte.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) deadline: Instant,
+    pub(crate) asker: Asker,
+    /// Addresses that were to be asked so far, with redirects more than one.
+    pub(crate) connections: u8,
     pub(crate) phases: Phases,
     pub(crate) response_code: Option<u16>,
     pub(crate) rtt: Option<Duration>,
@@ -18,8 +22,16 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) fn new(timeout: Duration) -> Self {
-        Self { deadline: Instant::now() + timeout, phases: Phases::default(), response_code: None, rtt: None, certificate_days_left: None }
+    pub(crate) fn new(timeout: Duration, asker: Asker) -> Self {
+        Self {
+            deadline: Instant::now() + timeout,
+            asker,
+            connections: 0,
+            phases: Phases::default(),
+            response_code: None,
+            rtt: None,
+            certificate_days_left: None,
+        }
     }
 
     /// Works on a phase until it is done or the attempt's deadline passes.

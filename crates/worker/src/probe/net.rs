@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ::http::HeaderValue;
 use openssl::error::ErrorStack;
-use quorate_core::address_policy::AddressPolicy;
+use quorate_core::address_policy::{AddressPolicy, destination};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -68,7 +68,7 @@ impl NetProber {
             resolver: Resolver::new(&config.resolver)?,
             policy: config.address_policy.clone(),
             expiry: Expiry::default(),
-            limit: Limit::new(config.address_probes_per_second_max),
+            limit: Limit::new(config.address_probes_per_second_max, Instant::now()),
             source: config.source_address,
             icmp: IcmpSockets::detect(),
             tls: Tls::new(config.extra_ca_pem.as_deref(), &config.zones, config.tls)?,
@@ -83,7 +83,7 @@ impl Prober for NetProber {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let mut attempt = Attempt::new(target.timeout);
+            let mut attempt = Attempt::new(target.timeout, target.asker);
             let done = match &target.ask {
                 Ask::Tcp => tcp::probe(&self.net, target, &mut attempt).await,
                 Ask::Smtp => smtp::probe(&self.net, target, &mut attempt).await,
@@ -136,8 +136,11 @@ impl Net {
         }
         // Sorted, so that several workers ask the same of several addresses.
         let address = addresses.into_iter().min().ok_or(Fault::NoAddress)?;
+        attempt.connections = attempt.connections.saturating_add(1);
+        let reached = destination(address);
         // What is the operator's own is no third party to protect.
-        if self.policy.names(address) || self.limit.take(address, Instant::now()) { Ok(address) } else { Err(Fault::Capped) }
+        let is_let = self.policy.names(reached) || self.limit.take(reached, &attempt.asker, attempt.connections, Instant::now());
+        if is_let { Ok(address) } else { Err(Fault::Capped) }
     }
 
     /// Where to probe an address from, unless the system chooses: an address reaches its own family,

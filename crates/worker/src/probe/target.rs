@@ -14,6 +14,7 @@ use quorate_core::monitor::ExpectedCodes;
 use quorate_core::validate::is_host_name;
 
 use super::http::fold;
+use super::limit::Asker;
 use super::tls::Memory;
 
 /// What to ask, of whom, within which time.
@@ -27,6 +28,7 @@ pub struct Target {
     pub(crate) retries: u8,
     /// Named in the User-Agent.
     pub(crate) pool: PoolId,
+    pub(crate) asker: Asker,
     pub(crate) ask: Ask,
 }
 
@@ -124,6 +126,7 @@ impl Target {
             timeout: check.timeout,
             retries: check.retries,
             pool: check.pool_id,
+            asker: Asker::Once,
             ask,
         })
     }
@@ -133,12 +136,10 @@ impl Target {
         self.pool
     }
 
-    /// The address, if it is written down as one.
-    pub(crate) const fn literal(&self) -> Option<IpAddr> {
-        match self.host {
-            Host::Address(address) => Some(address),
-            Host::Name(_) => None,
-        }
+    /// The same question, on another account.
+    #[must_use]
+    pub(crate) fn asked_by(self, asker: Asker) -> Self {
+        Self { asker, ..self }
     }
 
     /// The same question, asked in the name of another pool.

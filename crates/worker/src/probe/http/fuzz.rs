@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::*;
 use crate::probe::Finding;
 use crate::probe::classify::classify;
+use crate::probe::limit::Asker;
 use crate::probe::target::Ask;
 use crate::probe::tests::checks::http_check;
 use crate::probe::tests::fuzz::attack;
@@ -32,7 +33,7 @@ fn target() -> (Target, HttpAsk) {
 async fn judged(bytes: &[u8]) -> Finding {
     let (target, ask) = target();
     let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
-    let mut attempt = Attempt::new(Duration::from_mins(1));
+    let mut attempt = Attempt::new(Duration::from_mins(1), Asker::Once);
     let serving = async {
         // The probe may have seen enough and gone.
         let _rest = theirs.write_all(bytes).await;
