@@ -141,4 +141,27 @@ mod tests {
         assert_eq!(FailureReason::from_wire(0), None);
         assert_eq!(FailureReason::from_wire(19), None);
     }
+
+    /// Links of the form `docs/failure-reasons.md#<failure_code>` must lead somewhere.
+    #[test]
+    fn every_code_has_its_row_and_its_anchor_in_the_documentation_and_no_row_is_left_over() {
+        let documentation = include_str!("../../../docs/failure-reasons.md");
+        let rows: Vec<Vec<&str>> = documentation
+            .lines()
+            .filter(|line| line.starts_with("| ") && !line.starts_with("| ---") && !line.starts_with("| failure_reason |"))
+            .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+            .collect();
+        let mut expected: Vec<_> = FailureReason::ALL
+            .map(|reason| (format!("<a id=\"{0}\"></a>{1}", reason.code(), reason.text()), format!("`{}`", reason.code())))
+            .to_vec();
+        let mut told: Vec<_> = rows.iter().map(|row| (row[0].to_owned(), row[1].to_owned())).collect();
+        expected.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(told, expected);
+        for row in &rows {
+            assert!(row.len() == 5 && row.iter().all(|cell| !cell.is_empty()), "meaning, remedy and detection of {row:?}");
+        }
+        assert_eq!(documentation.matches("<a id=").count(), FailureReason::ALL.len() + 1, "and the one of `none`");
+        assert!(documentation.contains(&format!("<a id=\"{NO_FAILURES_CODE}\"></a>")));
+    }
 }
