@@ -368,7 +368,11 @@ fn numbers(buckets: &[Bucket]) -> Vec<i16> {
     buckets.iter().map(|bucket| bucket.number().cast_signed()).collect()
 }
 
-/// Microseconds are all the precision that the database has.
+/// A thousand years: from any day of ours Postgres can count back so far, and not as far as a `Duration` reaches.
+const INTERVAL_MAX: Duration = Duration::from_hours(1_000 * 366 * 24);
+
+/// At most a thousand years. Microseconds are all the precision that the database has.
 fn interval(duration: Duration) -> PgInterval {
-    PgInterval { months: 0, days: 0, microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX) }
+    let microseconds = duration.min(INTERVAL_MAX).as_micros();
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(microseconds).expect("a thousand years are 3 × 10^16 µs") }
 }
