@@ -205,16 +205,17 @@ pub(crate) struct InAccount<A> {
 }
 
 impl<A> InAccount<A> {
-    /// Takes secret values out of a header, unless the caller may edit what it belongs to.
-    pub(crate) fn redact(&self, header: &mut Header) {
+    /// Takes secret values out of a header, unless the caller may edit what it belongs to. `marked`: the names that this calls
+    /// secret beside those that are so by themselves.
+    pub(crate) fn redact(&self, header: &mut Header, marked: &[String]) {
         if self.caller.may::<Edit>().is_err() {
-            self.caller.db.header_secrets().redact(header);
+            self.caller.db.header_secrets().redact(header, marked);
         }
     }
 
     /// Whether the values of that header are secret.
-    pub(crate) fn is_secret_header(&self, name: &str) -> bool {
-        self.caller.db.header_secrets().is_secret(name)
+    pub(crate) fn is_secret_header(&self, name: &str, marked: &[String]) -> bool {
+        self.caller.db.header_secrets().is_secret(name, marked)
     }
 
     /// Begins a transaction that sees this account.
@@ -246,16 +247,17 @@ pub(crate) struct InZone<A> {
 }
 
 impl<A> InZone<A> {
-    /// Takes secret values out of a header, unless the caller may edit what it belongs to.
-    pub(crate) fn redact(&self, header: &mut Header) {
+    /// Takes secret values out of a header, unless the caller may edit what it belongs to. `marked`: the names that this calls
+    /// secret beside those that are so by themselves.
+    pub(crate) fn redact(&self, header: &mut Header, marked: &[String]) {
         if self.caller.may::<Edit>().is_err() {
-            self.caller.db.header_secrets().redact(header);
+            self.caller.db.header_secrets().redact(header, marked);
         }
     }
 
     /// Whether the values of that header are secret.
-    pub(crate) fn is_secret_header(&self, name: &str) -> bool {
-        self.caller.db.header_secrets().is_secret(name)
+    pub(crate) fn is_secret_header(&self, name: &str, marked: &[String]) -> bool {
+        self.caller.db.header_secrets().is_secret(name, marked)
     }
 
     /// Begins a transaction that sees the zone's account.

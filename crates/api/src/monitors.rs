@@ -43,6 +43,10 @@ pub(crate) struct MonitorBody {
     /// not edit; a header without values is one whose key is lost, and has to be given anew.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     header: BTreeMap<String, Vec<String>>,
+    /// Names of headers whose values are secret, beside Authorization, Cookie, Proxy-Authorization and those that the
+    /// operator names. Absent where there are none. Ours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    secret_headers: Vec<String>,
     /// 0: the origin's, else the protocol's.
     port: u16,
     /// Seconds, 1 to 60.
@@ -70,7 +74,7 @@ impl MonitorBody {
     /// As whoever is in that place may see it.
     fn of<A>(monitor: Monitor, place: &InAccount<A>) -> Self {
         let Monitor { id, account_id: _, mut settings, created_on, modified_on } = monitor;
-        place.redact(&mut settings.header);
+        place.redact(&mut settings.header, &settings.secret_headers);
         Self {
             id,
             created_on: Time(created_on),
@@ -80,6 +84,7 @@ impl MonitorBody {
             method: settings.method,
             path: settings.path,
             header: settings.header,
+            secret_headers: settings.secret_headers,
             port: settings.port,
             timeout: settings.timeout,
             retries: settings.retries,
@@ -119,6 +124,7 @@ fn reader(stored: Option<&MonitorSettings>, minimum_interval: u16) -> impl FnOnc
             method: fields.read("method", base.method, unless_empty(&fresh.method)),
             path: fields.read("path", base.path, unless_empty(if kind.is_http() { "/" } else { "" })),
             header: fields.optional("header", Some(base.header), map_of(list_of(text))).unwrap_or_default(),
+            secret_headers: fields.optional("secret_headers", Some(base.secret_headers), list_of(text)).unwrap_or_default(),
             port: fields.optional("port", Some(base.port), integer(0..=u16::MAX)).unwrap_or_default(),
             timeout: fields.read("timeout", base.timeout, integer(TIMEOUT_S)),
             retries: fields.read("retries", base.retries, integer(RETRIES)),
@@ -147,6 +153,8 @@ pub(crate) fn told() -> Told {
         .with("/header", json!({"maxProperties": HEADER_NAMES_MAX}))
         .with("/header/*", json!({"minItems": 1}))
         .with("/header/*/0", json!({"maxLength": HEADER_BYTES_MAX}))
+        .with("/secret_headers", json!({"maxItems": HEADER_NAMES_MAX, "uniqueItems": true, "default": []}))
+        .with("/secret_headers/0", secret_header_name())
         .with("/port", json!({"default": 0}))
         .with("/timeout", json!({"default": 5}))
         .with("/retries", json!({"default": 2}))
@@ -160,8 +168,13 @@ pub(crate) fn told() -> Told {
         .with("/probe_zone", json!({"maxLength": 253, "default": ""}))
 }
 
+/// What a schema can say of the name of a secret header.
+pub(crate) fn secret_header_name() -> Value {
+    json!({"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "maxLength": HEADER_BYTES_MAX})
+}
+
 pub(crate) fn refuse_redacted(settings: &MonitorSettings, place: &InAccount<Edit>) -> Result<(), ApiError> {
-    refuse_redacted_in("", &settings.header, |name| place.is_secret_header(name))
+    refuse_redacted_in("", &settings.header, |name| place.is_secret_header(name, &settings.secret_headers))
 }
 
 /// What stands for a secret in an answer is no value: a client that sends back what it could not read must not lose it.

@@ -120,6 +120,9 @@ pub struct HttpConfig {
     pub allow_insecure: bool,
     /// Name to values, as written.
     pub header: Option<BTreeMap<String, Vec<String>>>,
+    /// As of a monitor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_headers: Vec<String>,
 }
 
 impl Default for HttpConfig {
@@ -133,6 +136,7 @@ impl Default for HttpConfig {
             follow_redirects: false,
             allow_insecure: false,
             header: None,
+            secret_headers: Vec::new(),
         }
     }
 }
@@ -185,7 +189,7 @@ impl HealthcheckSettings {
 
     /// Whether a change from `self` to `other` changes the probe, so that old votes say nothing any more.
     pub fn probes_differently(&self, other: &Self) -> bool {
-        self.monitor() != other.monitor() || self.address != other.address || (self.suspended && !other.suspended)
+        self.monitor().probes_differently(&other.monitor()) || self.address != other.address || (self.suspended && !other.suspended)
     }
 
     /// The regions as the engine knows them.
@@ -209,6 +213,7 @@ impl HttpConfig {
             follow_redirects: self.follow_redirects,
             allow_insecure: self.allow_insecure,
             header: self.header.unwrap_or_default(),
+            secret_headers: self.secret_headers,
             ..base
         }
     }

@@ -122,6 +122,9 @@ pub struct MonitorSettings {
     pub path: String,
     /// Name to values, as written.
     pub header: BTreeMap<String, Vec<String>>,
+    /// Names of headers whose values are secret, beside those that are so by themselves; as written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_headers: Vec<String>,
     /// 0: not set.
     pub port: u16,
     /// Seconds, 1 to 60: one absolute deadline of one attempt.
@@ -148,6 +151,7 @@ impl Default for MonitorSettings {
             method: "GET".to_owned(),
             path: "/".to_owned(),
             header: BTreeMap::new(),
+            secret_headers: Vec::new(),
             port: 0,
             timeout: 5,
             retries: 2,
@@ -170,10 +174,10 @@ impl MonitorSettings {
     }
 
     /// Whether a change from `self` to `other` changes the probe, so that old votes say nothing any more.
-    /// A new description does not; a new interval, threshold or expectation does.
+    /// A new description does not, nor who may read a header; a new interval, threshold or expectation does.
     pub fn probes_differently(&self, other: &Self) -> bool {
-        let described = Self { description: self.description.clone(), ..other.clone() };
-        *self != described
+        let told_alike = Self { description: self.description.clone(), secret_headers: self.secret_headers.clone(), ..other.clone() };
+        *self != told_alike
     }
 
     /// The value of the Host header, if the monitor sets one.
@@ -257,6 +261,7 @@ mod tests {
     fn only_a_change_of_the_probe_drops_the_votes() {
         let monitor = MonitorSettings::default();
         assert!(!monitor.probes_differently(&MonitorSettings { description: "shop".to_owned(), ..monitor.clone() }));
+        assert!(!monitor.probes_differently(&MonitorSettings { secret_headers: vec!["X-Api-Key".to_owned()], ..monitor.clone() }));
         assert!(monitor.probes_differently(&MonitorSettings { path: "/health".to_owned(), ..monitor.clone() }));
         assert!(monitor.probes_differently(&MonitorSettings { interval: 10, ..monitor.clone() }));
     }

@@ -1,5 +1,5 @@
 //! Request headers that open something, such as Authorization: sealed before they are stored, under a key that is
-//! not in the database.
+//! not in the database. `marked` are the names that an object calls secret beside those that always are.
 //!
 //! A value whose key is lost is not an error of the whole: it reads as a header without values, which nobody can
 //! write. Whoever probes with it has to say that it cannot ([`unreadable`]); whoever changes the object gives it anew.
@@ -80,8 +80,8 @@ impl HeaderSecrets {
     }
 
     /// Whether the values of that header are secret.
-    pub fn is_secret(&self, name: &str) -> bool {
-        self.0.names.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+    pub fn is_secret(&self, name: &str, marked: &[String]) -> bool {
+        self.0.names.iter().chain(marked).any(|secret| name.eq_ignore_ascii_case(secret))
     }
 
     /// The key that seals; `None`: there is none.
@@ -95,9 +95,9 @@ impl HeaderSecrets {
     }
 
     /// Whether a stored header is as [`seal`](Self::seal) would make it now, apart from nonces.
-    fn is_up_to_date(&self, stored: &Value) -> bool {
+    fn is_up_to_date(&self, stored: &Value, marked: &[String]) -> bool {
         let current = self.current();
-        stored.as_object().into_iter().flatten().all(|(name, value)| match (self.is_secret(name), value) {
+        stored.as_object().into_iter().flatten().all(|(name, value)| match (self.is_secret(name, marked), value) {
             (false, Value::Array(_)) => true,
             (true, Value::Object(_)) => Sealed::deserialize(value).is_ok_and(|sealed| Some(sealed.key) == current),
             _ => false,
@@ -105,9 +105,9 @@ impl HeaderSecrets {
     }
 
     /// The values that may be told to who may not know secrets.
-    pub fn redact(&self, header: &mut Header) {
+    pub fn redact(&self, header: &mut Header, marked: &[String]) {
         for (name, values) in header {
-            if self.is_secret(name) {
+            if self.is_secret(name, marked) {
                 *values = vec![REDACTED.to_owned(); values.len()];
             }
         }
@@ -115,10 +115,10 @@ impl HeaderSecrets {
 
     /// What the audit log may know of a header: a secret value by a keyed digest, which shows that it is another one
     /// and which nobody without the key can guess at.
-    pub(crate) fn audited(&self, header: &Header) -> Value {
+    pub(crate) fn audited(&self, header: &Header, marked: &[String]) -> Value {
         let keys = self.0.keys.load();
         let told = |(name, values): (&String, &Vec<String>)| {
-            let values = if self.is_secret(name) {
+            let values = if self.is_secret(name, marked) {
                 Value::from(keys.current().map_or_else(String::new, |key| key.fingerprint(values)))
             } else {
                 Value::from(values.clone())
@@ -132,16 +132,16 @@ impl HeaderSecrets {
     ///
     /// # Errors
     /// [`Error::NoHeaderKey`] where a value is secret and there is no key.
-    pub(crate) fn seal(&self, owner: Owner<'_>, header: &Header) -> Result<Value, Error> {
+    pub(crate) fn seal(&self, owner: Owner<'_>, header: &Header, marked: &[String]) -> Result<Value, Error> {
         // Under the account's lock, as every change is: what was sealed under an older key before a rotation is committed
         // before the rotation comes to that account, so that nothing is left under a key that may then be forgotten.
-        if header.keys().any(|name| self.is_secret(name)) {
+        if header.keys().any(|name| self.is_secret(name, marked)) {
             self.look_again();
         }
         let keys = self.0.keys.load();
         let mut stored = Map::new();
         for (name, values) in header {
-            let value = if self.is_secret(name) {
+            let value = if self.is_secret(name, marked) {
                 let key = keys.current().ok_or_else(|| Error::NoHeaderKey { name: name.clone() })?;
                 let plain = serde_json::to_vec(values).expect("texts serialize");
                 let sealed = Sealed { key: key.id(), sealed: BASE64.encode(key.seal(&owner.bound_to(name), plain)) };
@@ -255,18 +255,18 @@ mod tests {
     #[test]
     fn what_is_secret_is_sealed_and_opens_again_and_the_rest_is_legible() {
         let secrets = secrets(&[7]);
-        let stored = secrets.seal(OWNER, &header()).unwrap();
+        let stored = secrets.seal(OWNER, &header(), &[]).unwrap();
         assert!(!stored.to_string().contains("canary"), "{stored}");
         assert_eq!(stored["Accept"], json!(["*/*"]));
         assert_eq!(stored["x-api-key"]["key"], json!(secrets.current().unwrap()));
-        assert_ne!(stored, secrets.seal(OWNER, &header()).unwrap(), "a nonce is used once");
+        assert_ne!(stored, secrets.seal(OWNER, &header(), &[]).unwrap(), "a nonce is used once");
         assert_eq!(secrets.open(OWNER, stored).unwrap(), header());
     }
 
     #[test]
     fn what_is_sealed_for_one_place_opens_at_no_other() {
         let secrets = secrets(&[7]);
-        let stored = secrets.seal(OWNER, &header()).unwrap();
+        let stored = secrets.seal(OWNER, &header(), &[]).unwrap();
         for other in [Owner { id: &[3; 16], ..OWNER }, Owner { account: &[3; 16], ..OWNER }, Owner { kind: "healthcheck", ..OWNER }] {
             let opened = secrets.open(other, stored.clone()).unwrap();
             assert_eq!(opened["AUTHORIZATION"], Vec::<String>::new(), "{other:?}");
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn an_older_key_opens_and_a_lost_one_reads_as_no_value() {
-        let stored = secrets(&[7]).seal(OWNER, &header()).unwrap();
+        let stored = secrets(&[7]).seal(OWNER, &header(), &[]).unwrap();
         assert_eq!(secrets(&[8, 7]).open(OWNER, stored.clone()).unwrap(), header());
         let lost = secrets(&[8]).open(OWNER, stored).unwrap();
         assert_eq!(unreadable(&lost), Some("AUTHORIZATION"));
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_key_that_came_since_is_found() {
-        let stored = secrets(&[8]).seal(OWNER, &header()).unwrap();
+        let stored = secrets(&[8]).seal(OWNER, &header(), &[]).unwrap();
         let running = HeaderSecrets::new(keys(&[7]), &["x-api-key".to_owned()], Some(Box::new(|| Some(keys(&[8, 7])))));
         assert_eq!(running.open(OWNER, stored).unwrap(), header());
         assert_eq!(running.current(), secrets(&[8]).current());
@@ -296,16 +296,16 @@ mod tests {
     #[test]
     fn what_is_sealed_after_a_rotation_is_sealed_under_the_new_key() {
         let running = HeaderSecrets::new(keys(&[7]), &[], Some(Box::new(|| Some(keys(&[8, 7])))));
-        let stored = running.seal(OWNER, &header()).unwrap();
+        let stored = running.seal(OWNER, &header(), &[]).unwrap();
         assert_eq!(stored["AUTHORIZATION"]["key"], json!(secrets(&[8]).current().unwrap()));
     }
 
     #[test]
     fn without_a_key_nothing_secret_is_stored() {
         let none = HeaderSecrets::without_key();
-        assert!(matches!(none.seal(OWNER, &header()), Err(Error::NoHeaderKey { name }) if name == "AUTHORIZATION"));
+        assert!(matches!(none.seal(OWNER, &header(), &[]), Err(Error::NoHeaderKey { name }) if name == "AUTHORIZATION"));
         let plain = Header::from([("Accept".to_owned(), vec!["*/*".to_owned()])]);
-        assert_eq!(none.seal(OWNER, &plain).unwrap(), json!({"Accept": ["*/*"]}));
+        assert_eq!(none.seal(OWNER, &plain, &[]).unwrap(), json!({"Accept": ["*/*"]}));
     }
 
     #[test]
@@ -313,17 +313,30 @@ mod tests {
         let secrets = secrets(&[7]);
         let mut other = header();
         other.insert("AUTHORIZATION".to_owned(), vec!["Bearer other".to_owned()]);
-        let (one, two) = (secrets.audited(&header()), secrets.audited(&other));
+        let (one, two) = (secrets.audited(&header(), &[]), secrets.audited(&other, &[]));
         assert_ne!(one["AUTHORIZATION"], two["AUTHORIZATION"]);
         assert_eq!(one["x-api-key"], two["x-api-key"]);
         assert!(!one.to_string().contains("canary"), "{one}");
-        assert_ne!(one["AUTHORIZATION"], HeaderSecrets::new(keys(&[8]), &[], None).audited(&header())["AUTHORIZATION"]);
+        assert_ne!(one["AUTHORIZATION"], HeaderSecrets::new(keys(&[8]), &[], None).audited(&header(), &[])["AUTHORIZATION"]);
+    }
+
+    #[test]
+    fn what_an_object_marks_is_secret_too_in_whatever_spelling() {
+        let (secrets, marked) = (secrets(&[7]), ["ACCEPT".to_owned()]);
+        let stored = secrets.seal(OWNER, &header(), &marked).unwrap();
+        assert_eq!(stored["Accept"]["key"], json!(secrets.current().unwrap()));
+        assert_eq!(secrets.open(OWNER, stored.clone()).unwrap(), header());
+        assert!(secrets.is_up_to_date(&stored, &marked) && !secrets.is_up_to_date(&stored, &[]));
+        let mut told = header();
+        secrets.redact(&mut told, &marked);
+        assert_eq!(told["Accept"], [REDACTED]);
+        assert!(!secrets.audited(&header(), &marked).to_string().contains("*/*"));
     }
 
     #[test]
     fn a_redacted_header_keeps_its_names() {
         let mut told = header();
-        secrets(&[7]).redact(&mut told);
+        secrets(&[7]).redact(&mut told, &[]);
         assert_eq!(told["AUTHORIZATION"], [REDACTED]);
         assert_eq!((&told["x-api-key"][0], &told["Accept"][0]), (&REDACTED.to_owned(), &"*/*".to_owned()));
     }

@@ -60,8 +60,8 @@ impl Row {
 /// The settings as they are stored: what is secret in the header is sealed.
 pub(crate) fn sealed(secrets: &HeaderSecrets, owner: Owner<'_>, settings: &HealthcheckSettings) -> Result<Value, Error> {
     let mut stored = fields(settings);
-    if let Some(header) = header_of(settings) {
-        stored["http"]["header"] = secrets.seal(owner, header)?;
+    if let Some((header, marked)) = header_of(settings) {
+        stored["http"]["header"] = secrets.seal(owner, header, marked)?;
     }
     Ok(stored)
 }
@@ -77,8 +77,10 @@ pub(crate) fn opened(secrets: &HeaderSecrets, owner: Owner<'_>, place: Place<'_>
     Ok(settings)
 }
 
-fn header_of(settings: &HealthcheckSettings) -> Option<&Header> {
-    settings.http.as_ref()?.header.as_ref()
+/// With the names that it calls secret.
+fn header_of(settings: &HealthcheckSettings) -> Option<(&Header, &[String])> {
+    let http = settings.http.as_ref()?;
+    Some((http.header.as_ref()?, &http.secret_headers))
 }
 
 /// A health check, as the audit log knows it.
@@ -104,8 +106,8 @@ impl Audited for Told<'_> {
 
     fn fields(&self) -> Value {
         let mut told = fields(&self.healthcheck.settings);
-        if let Some(header) = header_of(&self.healthcheck.settings) {
-            told["http"]["header"] = self.secrets.audited(header);
+        if let Some((header, marked)) = header_of(&self.healthcheck.settings) {
+            told["http"]["header"] = self.secrets.audited(header, marked);
         }
         told
     }

@@ -21,6 +21,7 @@ pub(crate) struct Row {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) header: Value,
+    pub(crate) secret_headers: Vec<String>,
     pub(crate) port: i32,
     pub(crate) timeout_s: i32,
     pub(crate) retries: i16,
@@ -48,6 +49,7 @@ impl Row {
             settings: MonitorSettings {
                 kind: place.text("kind", &row.kind)?,
                 header: secrets.open(owner, row.header).map_err(|problem| place.corrupt(format_args!("header: {problem}")))?,
+                secret_headers: row.secret_headers,
                 port: place.number("port", row.port)?,
                 timeout: place.number("timeout_s", row.timeout_s)?,
                 retries: place.number("retries", row.retries)?,
@@ -93,7 +95,7 @@ impl Audited for Told<'_> {
 
     fn fields(&self) -> Value {
         let mut fields = row::fields(&self.monitor.settings);
-        fields["header"] = self.secrets.audited(&self.monitor.settings.header);
+        fields["header"] = self.secrets.audited(&self.monitor.settings.header, &self.monitor.settings.secret_headers);
         fields
     }
 }
@@ -117,7 +119,7 @@ async fn select(db: &mut Tenant, account: AccountId, id: Option<MonitorId>) -> R
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select account_id, monitor_id, kind, description, method, path, header, port, timeout_s, retries, interval_s,
+        select account_id, monitor_id, kind, description, method, path, header, secret_headers, port, timeout_s, retries, interval_s,
             consecutive_up, consecutive_down, expected_codes, expected_body, follow_redirects, allow_insecure, probe_zone,
             created_on as "created_on: jiff_sqlx::Timestamp", modified_on as "modified_on: jiff_sqlx::Timestamp"
         from monitor
@@ -154,18 +156,18 @@ pub async fn create(db: &mut Tenant, account: AccountId, settings: &MonitorSetti
 async fn write(db: &mut Tenant, monitor: &Monitor) -> Result<(), Error> {
     let settings = &monitor.settings;
     let owner = Owner { kind: "monitor", account: monitor.account_id.as_bytes(), id: monitor.id.as_bytes() };
-    let header = db.header_secrets().seal(owner, &settings.header)?;
+    let header = db.header_secrets().seal(owner, &settings.header, &settings.secret_headers)?;
     sqlx::query!(
         r#"
         insert into monitor (
             account_id, monitor_id, kind, description, method, path, header, port, timeout_s, retries, interval_s,
             consecutive_up, consecutive_down, expected_codes, expected_body, follow_redirects, allow_insecure, probe_zone,
-            created_on, modified_on
+            created_on, modified_on, secret_headers
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
         on conflict (account_id, monitor_id) do update
         set kind = excluded.kind, description = excluded.description, method = excluded.method, path = excluded.path,
-            header = excluded.header, port = excluded.port, timeout_s = excluded.timeout_s, retries = excluded.retries,
+            header = excluded.header, secret_headers = excluded.secret_headers, port = excluded.port, timeout_s = excluded.timeout_s, retries = excluded.retries,
             interval_s = excluded.interval_s, consecutive_up = excluded.consecutive_up,
             consecutive_down = excluded.consecutive_down, expected_codes = excluded.expected_codes,
             expected_body = excluded.expected_body, follow_redirects = excluded.follow_redirects,
@@ -191,6 +193,7 @@ async fn write(db: &mut Tenant, monitor: &Monitor) -> Result<(), Error> {
         settings.probe_zone,
         monitor.created_on.to_sqlx() as _,
         monitor.modified_on.to_sqlx() as _,
+        &settings.secret_headers,
     )
     .execute(db.conn())
     .await?;

@@ -292,7 +292,7 @@ pub async fn forget_old(op: &mut Operator) -> Result<u32, Error> {
 fn sealed(secrets: &HeaderSecrets, account: AccountId, id: PreviewId, monitor: &MonitorSettings) -> Result<Value, Error> {
     let mut stored = row::fields(monitor);
     let owner = Owner { kind: "preview", account: account.as_bytes(), id: id.as_bytes() };
-    stored["header"] = secrets.seal(owner, &monitor.header)?;
+    stored["header"] = secrets.seal(owner, &monitor.header, &monitor.secret_headers)?;
     Ok(stored)
 }
 

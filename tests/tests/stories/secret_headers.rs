@@ -16,7 +16,8 @@ const CANARY: &str = "canary-c0ffee";
 
 fn with_secrets(mut monitor: Value, number: u8) -> Value {
     let value = |name: &str| json!([format!("{name}-{CANARY}-{number}")]);
-    monitor["header"] = json!({"Authorization": value("auth"), "Cookie": value("cookie"), "X-Shop-Key": value("key")});
+    monitor["header"] = json!({"Authorization": value("auth"), "Cookie": value("cookie"), "X-Shop-Key": value("key"), "X-Own": value("own")});
+    monitor["secret_headers"] = json!(["x-own"]);
     monitor
 }
 
@@ -48,7 +49,7 @@ async fn a_secret_header_is_in_no_log_event_audit_row_or_table_whatever_happens_
     let old = keys(&world).await.remove(0).0;
     let new = world.runs(&["header-key", "rotate"]).await.succeeded().trim().to_owned();
     assert_ne!(old, new);
-    assert_eq!(keys(&world).await, [(new.clone(), 3), (old.clone(), 0)], "all three values moved under the new key");
+    assert_eq!(keys(&world).await, [(new.clone(), 4), (old.clone(), 0)], "all four values moved under the new key");
     world.operator.patch(&path, &with_secrets(json!({}), 3)).await.result();
     until_sent(&shop, 3).await;
     world.runs(&["header-key", "forget", &new]).await.failed(1, "rotate");

@@ -23,7 +23,7 @@ use crate::auth::{Edit, InZone};
 use crate::body::{self, Fields, Object, Told, flag, integer, list_of, map_of, object_of, one_of, parsed, text};
 use crate::envelope::Time;
 use crate::error::ApiError;
-use crate::monitors::{interval, refuse_redacted_in};
+use crate::monitors::{interval, refuse_redacted_in, secret_header_name};
 
 const PORT: RangeInclusive<u16> = 1..=u16::MAX;
 
@@ -85,14 +85,18 @@ pub(crate) struct HttpConfigBody {
     allow_insecure: bool,
     /// Request headers: name to values. A secret value is `[redacted]` for a token that may not edit.
     header: Option<BTreeMap<String, Vec<String>>>,
+    /// Names of headers whose values are secret, beside Authorization, Cookie, Proxy-Authorization and those that the
+    /// operator names. Absent where there are none. Ours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    secret_headers: Vec<String>,
 }
 
 impl HealthcheckBody {
     /// As whoever is in that place may see it.
     pub(super) fn of<A>(healthcheck: Healthcheck, standing: Standing, place: &InZone<A>) -> Self {
         let Healthcheck { id, mut settings, created_on, modified_on, .. } = healthcheck;
-        if let Some(header) = settings.http.as_mut().and_then(|http| http.header.as_mut()) {
-            place.redact(header);
+        if let Some(HttpConfig { header: Some(header), secret_headers, .. }) = &mut settings.http {
+            place.redact(header, secret_headers);
         }
         let is_known = matches!(standing.status, HealthcheckStatus::Healthy | HealthcheckStatus::Unhealthy) || standing.reason.is_some();
         let kind = settings.kind;
@@ -130,6 +134,7 @@ fn http_out(http: HttpConfig, kind: HealthcheckKind) -> HttpConfigBody {
         follow_redirects: http.follow_redirects,
         allow_insecure: http.allow_insecure,
         header: http.header,
+        secret_headers: http.secret_headers,
     }
 }
 
@@ -152,6 +157,7 @@ fn http_config(kind: HealthcheckKind) -> impl Fn(&mut Fields<'_>) -> HttpConfig 
             follow_redirects: fields.read("follow_redirects", false, flag),
             allow_insecure: fields.read("allow_insecure", false, flag),
             header: fields.optional("header", None, map_of(list_of(text))),
+            secret_headers: fields.optional("secret_headers", None, list_of(text)).unwrap_or_default(),
         }
     }
 }
@@ -166,8 +172,8 @@ fn tcp_config(fields: &mut Fields<'_>) -> TcpConfig {
 
 /// As for monitors.
 pub(super) fn refuse_redacted(settings: &HealthcheckSettings, place: &InZone<Edit>) -> Result<(), ApiError> {
-    let Some(header) = settings.http.as_ref().and_then(|http| http.header.as_ref()) else { return Ok(()) };
-    refuse_redacted_in("/http_config", header, |name| place.is_secret_header(name))
+    let Some(HttpConfig { header: Some(header), secret_headers, .. }) = &settings.http else { return Ok(()) };
+    refuse_redacted_in("/http_config", header, |name| place.is_secret_header(name, secret_headers))
 }
 
 /// The settings that a body asks for; `stored` under a PATCH.
@@ -233,6 +239,8 @@ pub(super) fn told() -> Told {
         .with("/http_config/header", json!({"maxProperties": HEADER_NAMES_MAX}))
         .with("/http_config/header/*", json!({"minItems": 1}))
         .with("/http_config/header/*/0", json!({"maxLength": HEADER_BYTES_MAX}))
+        .with("/http_config/secret_headers", json!({"maxItems": HEADER_NAMES_MAX, "uniqueItems": true, "default": []}))
+        .with("/http_config/secret_headers/0", secret_header_name())
         .with("/tcp_config/method", json!({"default": TCP_METHOD}))
         .with("/tcp_config/port", json!({"default": 80}))
 }

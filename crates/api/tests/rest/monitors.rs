@@ -61,6 +61,8 @@ async fn each_bad_field_is_refused_with_its_pointer_its_value_and_what_is_legal(
         (json!({"probe_zone": "a b"}), "/probe_zone", "probe_zone \"a b\" is not the name of a zone"),
         (json!({"header": []}), "/header", "header [] is not an object"),
         (json!({"header": {"Host": "a.example"}}), "/header/Host", "header.Host \"a.example\" is not an array"),
+        (json!({"secret_headers": ["a b"]}), "/secret_headers/0", "secret_headers \"a b\" is not an HTTP header name"),
+        (json!({"secret_headers": "X-Key"}), "/secret_headers", "secret_headers \"X-Key\" is not an array"),
         (json!({"header": {"User-Agent": ["x"]}}), "/header/User-Agent", "header \"User-Agent\" cannot be set"),
         (
             json!({"header": {"X-A": ["a\r\nb"]}}),

@@ -4,7 +4,7 @@ use quorate_store::tokens::Scope;
 use serde_json::{Value, json};
 use sqlx::{Executor, Row};
 
-use crate::world::{Tenant, World, errors_1002, id_of};
+use crate::world::{Tenant, World, errors_1002, id_of, pool_body};
 
 const CANARY: &str = "Bearer canary-5ecaf1";
 
@@ -85,5 +85,72 @@ async fn a_header_whose_key_is_lost_reads_as_no_value_and_has_to_be_given_anew()
     assert_eq!(refused, (400, errors_1002(&[("/header/Authorization", "header \"Authorization\" must have at least 1 value")])));
     let given = world.ask(&tenant, "PATCH", &one, Some(json!({"header": secret_header()}))).await.result();
     assert_eq!(given["header"], secret_header());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_monitor_can_call_any_header_secret() {
+    let world = World::start().await;
+    let tenant = world.tenant("example.com").await;
+    let header = json!({"X-Shop-Key": ["canary-shop"], "Accept": ["text/plain"]});
+    let made = world.make(&tenant, &tenant.lb("monitors"), json!({"header": header, "secret_headers": ["x-shop-key", "X-Later"]})).await;
+    assert_eq!((&made["header"], &made["secret_headers"]), (&header, &json!(["x-shop-key", "X-Later"])));
+    assert!(!stored_header(&world).await.to_string().contains("canary"));
+
+    let reader = Tenant { secret: world.token(Scope::Read, &[tenant.account], None).await.1, ..tenant.clone() };
+    let one = tenant.lb(&format!("monitors/{}", id_of(&made)));
+    let redacted = json!({"X-Shop-Key": ["[redacted]"], "Accept": ["text/plain"]});
+    assert_eq!(world.ask(&reader, "GET", &one, None).await.result()["header"], redacted);
+    let message = "header \"X-Shop-Key\" is \"[redacted]\", which stands for a value that the reader may not see";
+    let refused = world.ask(&tenant, "PATCH", &one, Some(json!({"header": redacted}))).await.refused();
+    assert_eq!(refused, (400, errors_1002(&[("/header/X-Shop-Key", message)])));
+
+    // Put back it is the same, and another header keeps the mark.
+    assert_eq!(world.ask(&tenant, "PUT", &one, Some(made.clone())).await.result(), made);
+    let other = json!({"header": {"X-Later": ["canary-later"]}});
+    assert_eq!(world.ask(&tenant, "PATCH", &one, Some(other)).await.result()["secret_headers"], made["secret_headers"]);
+    assert!(!stored_header(&world).await.to_string().contains("canary"));
+    assert_eq!(world.ask(&reader, "GET", &one, None).await.result()["header"], json!({"X-Later": ["[redacted]"]}));
+
+    // A PUT that leaves it out takes the mark away, as it does with every field, and so does null.
+    for (method, body) in [("PUT", json!({"header": header})), ("PATCH", json!({"secret_headers": null}))] {
+        world.ask(&tenant, "PATCH", &one, Some(json!({"secret_headers": ["X-Shop-Key"]}))).await.result();
+        let told = world.ask(&tenant, method, &one, Some(body)).await.result();
+        assert_eq!(told.get("secret_headers"), None, "{method}");
+        assert_eq!(world.ask(&reader, "GET", &one, None).await.result()["header"], header, "{method}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_health_check_and_a_preview_can_call_a_header_secret_too() {
+    let world = World::start().await;
+    let tenant = world.tenant("example.com").await;
+    let reader = Tenant { secret: world.token(Scope::Read, &[tenant.account], None).await.1, ..tenant.clone() };
+    let header = json!({"X-Shop-Key": ["canary-shop"]});
+    let config = json!({"header": header, "secret_headers": ["X-Shop-Key"]});
+    let body = json!({"name": "shop", "address": "192.0.2.1", "http_config": config});
+    for list in ["healthchecks", "healthchecks/preview"] {
+        let made = world.make(&tenant, &tenant.in_zone(list), body.clone()).await;
+        assert_eq!((&made["http_config"]["header"], &made["http_config"]["secret_headers"]), (&header, &json!(["X-Shop-Key"])));
+        let one = tenant.in_zone(&format!("{list}/{}", id_of(&made)));
+        let read = world.ask(&reader, "GET", &one, None).await.result();
+        assert_eq!(read["http_config"]["header"], json!({"X-Shop-Key": ["[redacted]"]}), "{list}");
+    }
+    let pool = id_of(&world.make(&tenant, &tenant.lb("pools"), pool_body("eu", json!({}))).await);
+    world.make(&tenant, &tenant.lb(&format!("pools/{pool}/preview")), config).await;
+
+    let mut admin = world.admin_session().await;
+    let rows = admin.fetch_all("select to_jsonb(h)::text from healthcheck as h union all select to_jsonb(p)::text from preview as p").await;
+    let rows = rows.expect("one health check and two previews");
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        let text: String = row.get(0);
+        assert!(text.contains("X-Shop-Key") && !text.contains("canary"), "{text}");
+    }
+    let twice_marked = json!({"name": "shop", "address": "192.0.2.1", "http_config": {"secret_headers": ["X", "x", "Host"]}});
+    let refused = world.ask(&tenant, "POST", &tenant.in_zone("healthchecks"), Some(twice_marked)).await.refused();
+    let twice = ("/http_config/secret_headers/1", "secret_headers names \"x\" twice");
+    assert_eq!(refused, (400, errors_1002(&[twice])));
     world.end().await;
 }

@@ -35,6 +35,7 @@ impl MonitorSettings {
         }
         problems.extend(description(&self.description));
         problems.extend(header_problem(&self.header));
+        problems.extend(secret_headers_problem(&self.secret_headers));
         problems
     }
 }
@@ -85,6 +86,29 @@ fn header_problem(header: &BTreeMap<String, Vec<String>>) -> Option<FieldError> 
             return None;
         };
         Some(FieldError::new(format!("/header/{}", super::pointer_token(name)), detail))
+    })
+}
+
+/// The first problem of the names of secret headers. A name of a header that is not there is legal: a PATCH of the one
+/// must not fail for the other.
+fn secret_headers_problem(names: &[String]) -> Option<FieldError> {
+    if names.len() > HEADER_NAMES_MAX {
+        let detail = format!("secret_headers has {} names and may have at most {HEADER_NAMES_MAX}", names.len());
+        return Some(FieldError::new("/secret_headers", detail));
+    }
+    let mut seen = BTreeSet::new();
+    names.iter().enumerate().find_map(|(index, name)| {
+        let lower = name.to_ascii_lowercase();
+        let detail = if !is_header_name(name) || name.len() > HEADER_BYTES_MAX {
+            format!("secret_headers {name:?} is not an HTTP header name")
+        } else if lower == "host" {
+            "secret_headers \"Host\" cannot be secret: it names the host that is asked".to_owned()
+        } else if !seen.insert(lower) {
+            format!("secret_headers names {name:?} twice")
+        } else {
+            return None;
+        };
+        Some(FieldError::new(format!("/secret_headers/{index}"), detail))
     })
 }
 
@@ -185,5 +209,21 @@ mod tests {
         check(&many, Some(("/header", "header has 33 names and may have at most 32")));
         let long = "x".repeat(4096);
         check(&[("X", &[&long])], Some(("/header", "header has 4097 bytes and may have at most 4096")));
+    }
+
+    #[test]
+    fn a_secret_header_is_named_once_whether_or_not_it_is_there() {
+        let check = |names: &[&str], expected: &[(&str, &str)]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            let expected: Vec<(String, String)> = expected.iter().map(|(p, d)| ((*p).to_owned(), (*d).to_owned())).collect();
+            assert_eq!(refused(MonitorKind::Http, |monitor| monitor.secret_headers = names), expected);
+        };
+        check(&["X-Api-Key", "authorization"], &[]);
+        check(&["X-A", "x-a"], &[("/secret_headers/1", "secret_headers names \"x-a\" twice")]);
+        check(&["X A"], &[("/secret_headers/0", "secret_headers \"X A\" is not an HTTP header name")]);
+        check(&["host"], &[("/secret_headers/0", "secret_headers \"Host\" cannot be secret: it names the host that is asked")]);
+        let many: Vec<String> = (0..33).map(|number| format!("X-{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        check(&many, &[("/secret_headers", "secret_headers has 33 names and may have at most 32")]);
     }
 }

@@ -55,11 +55,11 @@ pub async fn reseal(op: &mut Operator, account: AccountId) -> Result<Resealed, E
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select 'monitor' as "kind!", monitor_id as "id!", header as "header!"
+        select 'monitor' as "holder!", monitor_id as "id!", header as "header!", to_jsonb(secret_headers) as "marked!"
         from monitor
         where account_id = $1 and header <> '{}'
         union all
-        select 'healthcheck', healthcheck_id, settings #> '{http,header}'
+        select 'healthcheck', healthcheck_id, settings #> '{http,header}', coalesce(settings #> '{http,secret_headers}', '[]')
         from healthcheck
         where account_id = $1 and jsonb_typeof(settings #> '{http,header}') = 'object'
         order by 1, 2
@@ -70,44 +70,71 @@ pub async fn reseal(op: &mut Operator, account: AccountId) -> Result<Resealed, E
     .await?;
     let secrets = op.header_secrets().clone();
     let mut done = Resealed::default();
-    for row in rows.into_iter().filter(|row| !secrets.is_up_to_date(&row.header)) {
-        let kind = if row.kind == "monitor" { "monitor" } else { "healthcheck" };
-        let owner = Owner { kind, account: account.as_bytes(), id: &row.id };
-        let place = Place { table: kind, key: &row.id };
-        let header = secrets.open(owner, row.header).map_err(|problem| place.corrupt(format_args!("header: {problem}")))?;
-        if unreadable(&header).is_some() {
-            done.unreadable.push(format!("{kind} {}", hex(&row.id)));
+    for row in rows {
+        let holder = Holder::of(&row.holder);
+        let owner = Owner { kind: holder.owner_kind(), account: account.as_bytes(), id: &row.id };
+        let place = Place { table: owner.kind, key: &row.id };
+        let marked: Vec<String> = place.json("secret_headers", row.marked)?;
+        if secrets.is_up_to_date(&row.header, &marked) {
             continue;
         }
-        write(op, owner, secrets.seal(owner, &header)?).await?;
+        let header = secrets.open(owner, row.header).map_err(|problem| place.corrupt(format_args!("header: {problem}")))?;
+        if unreadable(&header).is_some() {
+            done.unreadable.push(format!("{} {}", owner.kind, hex(&row.id)));
+            continue;
+        }
+        let sealed = secrets.seal(owner, &header, &marked)?;
+        write(op, holder, owner, sealed).await?;
         done.objects += 1;
     }
     Ok(done)
 }
 
-/// An object with a header, as stored.
+/// A stored header.
 struct Row {
-    /// The table.
-    kind: String,
+    /// Names a [`Holder`].
+    holder: String,
     id: Vec<u8>,
     header: Value,
+    /// Names that the object calls secret.
+    marked: Value,
 }
 
-async fn write(op: &mut Operator, owner: Owner<'_>, header: Value) -> Result<(), Error> {
-    if owner.kind == "monitor" {
-        sqlx::query!("update monitor set header = $3 where account_id = $1 and monitor_id = $2", owner.account, owner.id, header)
-            .execute(op.conn())
-            .await?;
-    } else {
-        sqlx::query!(
+/// What holds a header.
+#[derive(Clone, Copy)]
+enum Holder {
+    Monitor,
+    Healthcheck,
+}
+
+impl Holder {
+    /// As the statement of [`reseal`] names it.
+    fn of(name: &str) -> Self {
+        if name == "monitor" { Self::Monitor } else { Self::Healthcheck }
+    }
+
+    /// As its headers were sealed for.
+    const fn owner_kind(self) -> &'static str {
+        match self {
+            Self::Monitor => "monitor",
+            Self::Healthcheck => "healthcheck",
+        }
+    }
+}
+
+async fn write(op: &mut Operator, holder: Holder, owner: Owner<'_>, header: Value) -> Result<(), Error> {
+    let query = match holder {
+        Holder::Monitor => {
+            sqlx::query!("update monitor set header = $3 where account_id = $1 and monitor_id = $2", owner.account, owner.id, header)
+        }
+        Holder::Healthcheck => sqlx::query!(
             "update healthcheck set settings = jsonb_set(settings, '{http,header}', $3) where account_id = $1 and healthcheck_id = $2",
             owner.account,
             owner.id,
             header
-        )
-        .execute(op.conn())
-        .await?;
-    }
+        ),
+    };
+    query.execute(op.conn()).await?;
     Ok(())
 }
 

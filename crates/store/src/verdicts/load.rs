@@ -80,7 +80,7 @@ async fn monitor_settings(
     let rows = sqlx::query_as!(
         monitors::Row,
         r#"
-        select account_id, monitor_id, kind, description, method, path, header, port, timeout_s, retries, interval_s,
+        select account_id, monitor_id, kind, description, method, path, header, secret_headers, port, timeout_s, retries, interval_s,
             consecutive_up, consecutive_down, expected_codes, expected_body, follow_redirects, allow_insecure, probe_zone,
             created_on as "created_on: jiff_sqlx::Timestamp", modified_on as "modified_on: jiff_sqlx::Timestamp"
         from monitor as m

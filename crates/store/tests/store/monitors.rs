@@ -19,6 +19,7 @@ fn unusual() -> MonitorSettings {
             ("Host".to_owned(), vec!["shop.example.com".to_owned()]),
             ("X-Probe".to_owned(), vec!["b".to_owned(), "a".to_owned()]),
         ]),
+        secret_headers: vec!["X-Later".to_owned()],
         port: 65_535,
         timeout: 60,
         retries: 0,

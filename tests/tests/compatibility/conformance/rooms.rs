@@ -21,7 +21,7 @@ pub(crate) async fn monitors(client: &Client<'_>) {
 async fn monitors_at(client: &Client<'_>, collection: &str) {
     let most = json!({
         "type": "https", "description": "all of it", "method": "HEAD", "path": "/health?deep=1", "port": 8443, "timeout": 10, "retries": 5,
-        "header": {"Host": ["example.com"], "X-App": ["a", "b"]}, "interval": 3600, "consecutive_up": 3, "consecutive_down": 2,
+        "header": {"Host": ["example.com"], "X-App": ["a", "b"]}, "secret_headers": ["x-app"], "interval": 3600, "consecutive_up": 3, "consecutive_down": 2,
         "expected_codes": "2xx, 304", "expected_body": "alive", "follow_redirects": true, "allow_insecure": true, "probe_zone": "example.com",
     });
     let patch = json!({"description": "changed", "interval": 30});
@@ -141,7 +141,7 @@ pub(crate) async fn health_checks(client: &Client<'_>) {
         "interval": 3600, "retries": 0, "timeout": 10, "consecutive_fails": 2, "consecutive_successes": 3, "suspended": true,
         "http_config": {
             "method": "HEAD", "port": 8443, "path": "/health", "expected_codes": ["2xx", "302"], "expected_body": "", "follow_redirects": true,
-            "allow_insecure": true, "header": {"Host": ["example.com"], "X-App": ["a"]},
+            "allow_insecure": true, "header": {"Host": ["example.com"], "X-App": ["a"]}, "secret_headers": ["X-App"],
         },
     });
     let bad = json!({"name": "bad", "address": "not an address"});
