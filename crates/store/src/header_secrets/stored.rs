@@ -35,6 +35,10 @@ pub async fn keys_in_use(op: &mut Operator) -> Result<Vec<KeyUse>, Error> {
             select header from monitor
             union all
             select settings #> '{http,header}' from healthcheck where jsonb_typeof(settings #> '{http,header}') = 'object'
+            union all
+            select monitor -> 'header' from preview
+            union all
+            select healthcheck #> '{http,header}' from preview where jsonb_typeof(healthcheck #> '{http,header}') = 'object'
         ) as h
         cross join lateral jsonb_each(h.header) as v (name, value)
         where jsonb_typeof(v.value) = 'object'
@@ -62,6 +66,14 @@ pub async fn reseal(op: &mut Operator, account: AccountId) -> Result<Resealed, E
         select 'healthcheck', healthcheck_id, settings #> '{http,header}', coalesce(settings #> '{http,secret_headers}', '[]')
         from healthcheck
         where account_id = $1 and jsonb_typeof(settings #> '{http,header}') = 'object'
+        union all
+        select 'preview', preview_id, monitor -> 'header', coalesce(monitor -> 'secret_headers', '[]')
+        from preview
+        where account_id = $1 and monitor -> 'header' <> '{}'
+        union all
+        select 'healthcheck of a preview', preview_id, healthcheck #> '{http,header}', coalesce(healthcheck #> '{http,secret_headers}', '[]')
+        from preview
+        where account_id = $1 and jsonb_typeof(healthcheck #> '{http,header}') = 'object'
         order by 1, 2
         "#,
         account.as_bytes()
@@ -105,12 +117,21 @@ struct Row {
 enum Holder {
     Monitor,
     Healthcheck,
+    /// The settings that it probes with.
+    Preview,
+    /// The health check that a preview tells of.
+    HealthcheckOfPreview,
 }
 
 impl Holder {
     /// As the statement of [`reseal`] names it.
     fn of(name: &str) -> Self {
-        if name == "monitor" { Self::Monitor } else { Self::Healthcheck }
+        match name {
+            "monitor" => Self::Monitor,
+            "healthcheck" => Self::Healthcheck,
+            "preview" => Self::Preview,
+            _ => Self::HealthcheckOfPreview,
+        }
     }
 
     /// As its headers were sealed for.
@@ -118,6 +139,7 @@ impl Holder {
         match self {
             Self::Monitor => "monitor",
             Self::Healthcheck => "healthcheck",
+            Self::Preview | Self::HealthcheckOfPreview => "preview",
         }
     }
 }
@@ -129,6 +151,18 @@ async fn write(op: &mut Operator, holder: Holder, owner: Owner<'_>, header: Valu
         }
         Holder::Healthcheck => sqlx::query!(
             "update healthcheck set settings = jsonb_set(settings, '{http,header}', $3) where account_id = $1 and healthcheck_id = $2",
+            owner.account,
+            owner.id,
+            header
+        ),
+        Holder::Preview => sqlx::query!(
+            "update preview set monitor = jsonb_set(monitor, '{header}', $3) where account_id = $1 and preview_id = $2",
+            owner.account,
+            owner.id,
+            header
+        ),
+        Holder::HealthcheckOfPreview => sqlx::query!(
+            "update preview set healthcheck = jsonb_set(healthcheck, '{http,header}', $3) where account_id = $1 and preview_id = $2",
             owner.account,
             owner.id,
             header

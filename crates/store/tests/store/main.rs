@@ -6,6 +6,7 @@
 mod accounts;
 mod audit;
 mod events;
+mod header_secrets;
 mod healthchecks;
 mod isolation;
 mod load_balancers;
