@@ -2,6 +2,7 @@
 
 mod events;
 mod preview;
+mod quorum;
 mod wire;
 
 use quorate_core::healthcheck::{Healthcheck, HealthcheckSettings};
@@ -22,6 +23,7 @@ use wire::HealthcheckBody;
 
 pub(crate) use events::list as events;
 pub(crate) use preview::{create as create_preview, delete as delete_preview, show as show_preview};
+pub(crate) use quorum::show as quorum;
 
 const NOT_FOUND: ApiError = ApiError::NotFound { resource: "health check" };
 

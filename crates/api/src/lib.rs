@@ -161,6 +161,10 @@ fn v4() -> Routes {
             get(healthchecks::events).query(events::period_query).says("Verdicts of a health check that changed"),
         )
         .route(
+            "/zones/{zone_id}/healthchecks/{healthcheck_id}/quorum",
+            get(healthchecks::quorum).says("The verdict of a health check with who votes what, and what would flip it"),
+        )
+        .route(
             "/user/load_balancing_analytics/events",
             get(events::of_token).query(events::query).says("Verdicts that changed, of every account that the token reads"),
         )
@@ -238,7 +242,7 @@ fn load_balancing() -> Routes {
         .route("/preview/{preview_id}", get(previews::show).says("What a preview has seen so far"))
         .route("/pools/{pool_id}/references", get(references::of_pool).says("What refers to the pool, and what it refers to"))
         .route("/pools/{pool_id}/health", get(pools::health).says("Health of a pool by place"))
-        .route("/pools/{pool_id}/quorum", get(pools::quorum).says("Verdicts of a pool with who votes what, and what would flip them"))
+        .route("/pools/{pool_id}/quorum", get(pools::quorum::show).says("Verdicts of a pool with who votes what, and what would flip them"))
 }
 
 async fn healthy() -> &'static str {

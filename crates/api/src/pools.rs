@@ -1,7 +1,7 @@
 //! `/accounts/{account_id}/load_balancers/pools`: origins that answer together.
 
 mod health;
-mod quorum;
+pub(crate) mod quorum;
 mod wire;
 
 use quorate_core::electorate::CheckRegions;
@@ -25,7 +25,6 @@ use crate::page::Page;
 use wire::PoolBody;
 
 pub(crate) use health::show as health;
-pub(crate) use quorum::show as quorum;
 
 pub(crate) const NOT_FOUND: ApiError = ApiError::NotFound { resource: "pool" };
 

@@ -49,6 +49,16 @@ async fn a_health_check_turns_unhealthy_and_healthy_again_with_the_reason_and_it
     })
     .await;
     until_status(&world, &id, "healthy").await;
+    let view = until("the view tells of the region", VERDICT_MAX, async || {
+        let view = world.operator.get(&path(&world, &format!("/{id}/quorum"))).await.result().clone();
+        let down = votes(&view["evidence"]).iter().filter(|vote| vote["vote"] == "down").count();
+        if down == 3 { Ok(view) } else { Err(format!("{view:#}")) }
+    })
+    .await;
+    assert_eq!((&view["id"], &view["status"], &view["verdict"]), (&json!(id), &json!("healthy"), &json!("up")), "{view:#}");
+    let flip = (&view["evidence"]["votes_to_flip"], &view["evidence"]["regions_to_flip"]);
+    assert_eq!(flip, (&json!(2), &json!(1)), "two more votes make a second region: {view:#}");
+    assert_eq!((&view["name"], &view["address"]), (&json!("shop"), &json!(shop.address().to_string())));
 
     shop.behaves(Behaviour::Code(503));
     let unhealthy = until_status(&world, &id, "unhealthy").await;

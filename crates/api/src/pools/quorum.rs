@@ -85,7 +85,7 @@ fn view(pool: Pool, health: &PoolHealth, pops: &[Pop]) -> QuorumBody {
     }
 }
 
-fn origin_view(origin: &Origin, check: Option<&CheckHealth>, pops: &[Pop]) -> OriginQuorum {
+pub(crate) fn origin_view(origin: &Origin, check: Option<&CheckHealth>, pops: &[Pop]) -> OriginQuorum {
     let verdict = check.map_or(Published::Unknown, |check| check.verdict);
     let explained = check.and_then(|check| {
         let votes = check.votes.as_ref()?;

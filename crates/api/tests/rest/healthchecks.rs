@@ -39,6 +39,12 @@ async fn a_health_check_of_two_words_gets_every_default() {
         "consecutive_successes": 1, "suspended": false, "http_config": http, "tcp_config": null, "status": "unknown",
     });
     assert_eq!(made, expected);
+    let view = world.ask(&tenant, "GET", &tenant.in_zone(&format!("healthchecks/{}/quorum", id_of(&made))), None).await.result();
+    let nothing = json!({
+        "id": made["id"], "status": "unknown", "quorum_lost_since": null, "name": "shop", "address": "www.example.com", "enabled": true,
+        "verdict": "unknown", "healthy": null, "since": view["since"], "verdict_seq": 0, "as_of": null, "evidence": null,
+    });
+    assert_eq!(view, nothing);
     let tcp = world.make(&tenant, &tenant.in_zone("healthchecks"), body(json!({"type": "TCP", "suspended": true}))).await;
     let config = json!({"method": "connection_established", "port": 80});
     assert_eq!((&tcp["http_config"], &tcp["tcp_config"], &tcp["status"]), (&Value::Null, &config, &json!("suspended")));
@@ -167,7 +173,9 @@ async fn a_list_has_pages_of_25_and_what_is_not_there_is_not_found() {
     for (method, change) in [("GET", None), ("DELETE", None), ("PUT", Some(body(json!({})))), ("PATCH", Some(json!({})))] {
         assert_eq!(world.ask(&tenant, method, &path, change).await.refused(), gone, "{method}");
     }
-    assert_eq!(world.ask(&tenant, "GET", &format!("{path}/events"), None).await.refused(), gone);
+    for below in ["events", "quorum"] {
+        assert_eq!(world.ask(&tenant, "GET", &format!("{path}/{below}"), None).await.refused(), gone, "{below}");
+    }
     world.end().await;
 }
 

@@ -149,6 +149,7 @@ pub(crate) async fn health_checks(client: &Client<'_>) {
     let made = client.done(Method::POST, &collection, Some(&least)).await;
     let one = format!("{collection}/{}", made["id"].as_str().expect("an id"));
     client.done(Method::GET, &format!("{one}/events"), None).await;
+    client.done(Method::GET, &format!("{one}/quorum"), None).await;
     client.done(Method::DELETE, &one, None).await;
     let previewed = client.done(Method::POST, &format!("{collection}/preview"), Some(&least)).await;
     let preview = format!("{collection}/preview/{}", previewed["id"].as_str().expect("an id"));
