@@ -21,6 +21,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use serde_json::Value;
 
+#[cfg(test)]
+pub(crate) use operation::Credentials;
 pub(crate) use operation::{Part, Query};
 
 use operation::Operation;

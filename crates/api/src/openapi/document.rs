@@ -6,12 +6,15 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::operation::{Answers, Operation, Payload, Query};
+use super::operation::{Answers, Credentials, Operation, Payload, Query};
 use super::{errors, reconcile};
 use crate::envelope::{Failure, Message, ResultInfo};
 
 /// Where everything of the contract stands; what is outside answers without an envelope.
 const BASE: &str = "/client/v4";
+
+/// Permissions of which a token needs one; none: any token will do.
+const PERMISSIONS: &str = "x-permissions";
 
 /// The document of the operations by their paths.
 pub(super) fn document(operations: &[(String, Operation)]) -> Value {
@@ -39,7 +42,8 @@ pub(super) fn document(operations: &[(String, Operation)]) -> Value {
             "summary": "Health checks decided by quorum, and explained",
             "description": "Every answer below /client/v4 is one envelope: success, errors, messages, result, and result_info with lists. \
                 Unknown fields of a body are refused, read-only ones are ignored. PUT replaces: what is left out returns to its default. \
-                PATCH changes the fields that are given; lists and objects in them are replaced whole.",
+                PATCH changes the fields that are given; lists and objects in them are replaced whole. A permission to edit includes \
+                reading, and admin includes all; `x-permissions` of an operation are those of which one is enough.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -50,6 +54,11 @@ pub(super) fn document(operations: &[(String, Operation)]) -> Value {
             "responses": errors::responses(&failure),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "A token, made with `quorate token create`."},
+                "email": {
+                    "type": "apiKey", "in": "header", "name": "X-Auth-Email",
+                    "description": "The address of a key, for clients older than tokens; made with `quorate token create-key`.",
+                },
+                "key": {"type": "apiKey", "in": "header", "name": "X-Auth-Key", "description": "The key that goes with the address."},
             },
         },
     });
@@ -89,8 +98,17 @@ impl Writer {
             fields.insert("requestBody".to_owned(), body);
         }
         fields.insert("responses".to_owned(), responses.into());
-        let security = if operation.authenticated { json!([{"token": []}]) } else { json!([]) };
+        let security = match operation.credentials {
+            Credentials::None => json!([]),
+            Credentials::Token => json!([{"token": []}]),
+            Credentials::TokenOrKey => json!([{"token": []}, {"email": [], "key": []}]),
+        };
         fields.insert("security".to_owned(), security);
+        if operation.credentials != Credentials::None {
+            let names: Vec<&str> = operation.any_of.iter().map(|permission| permission.name()).collect();
+            fields.insert("description".to_owned(), needed(&names).into());
+            fields.insert(PERMISSIONS.to_owned(), json!(names));
+        }
         written
     }
 
@@ -163,6 +181,11 @@ fn links(path: &str, operation: &Operation, all: &[(String, Operation)]) -> Map<
         links.insert(id.clone(), json!({"operationId": id, "parameters": parameters}));
     }
     links
+}
+
+/// The permissions in words.
+fn needed(names: &[&str]) -> String {
+    if names.is_empty() { "Any token will do.".to_owned() } else { format!("Needs {}.", names.join(" or ")) }
 }
 
 /// `monitors`, of `monitors::create`.

@@ -4,7 +4,7 @@ use http::Method;
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
-use super::operation::{Operation, Payload};
+use super::operation::{Credentials, Operation, Payload};
 
 /// Status, name of the response, and what it means with its codes.
 const FAILURES: [(&str, &str, &str); 11] = [
@@ -34,7 +34,7 @@ pub(super) fn of(path: &str, operation: &Operation) -> Map<String, Value> {
     if path == "/readyz" {
         return Map::from_iter([("503".to_owned(), json!({"description": "Not ready; the text says why.", "content": {"*/*": {}}}))]);
     }
-    if !operation.authenticated {
+    if operation.credentials == Credentials::None {
         return Map::new();
     }
     let reads = !matches!(operation.payload, Payload::None);

@@ -19,8 +19,7 @@ pub(crate) struct Operation {
     pub(crate) handler: &'static str,
     /// Instead of the one that follows from the handler's name.
     pub(super) summary: Option<&'static str>,
-    /// Asks for credentials.
-    pub(crate) authenticated: bool,
+    pub(crate) credentials: Credentials,
     /// Permissions of which one is enough; empty: any token will do.
     pub(crate) any_of: &'static [Permission],
     pub(super) query: Vec<Query>,
@@ -28,6 +27,15 @@ pub(crate) struct Operation {
     pub(super) reads_query: bool,
     pub(super) payload: Payload,
     pub(super) answers: Answers,
+}
+
+/// What proves to an operation who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    None,
+    Token,
+    /// A token, or an e-mail address with its key.
+    TokenOrKey,
 }
 
 /// What an operation does with a body.
@@ -124,7 +132,7 @@ macro_rules! handled {
                     method,
                     handler: handler_name::<F>(),
                     summary: None,
-                    authenticated: false,
+                    credentials: Credentials::None,
                     any_of: &[],
                     query: Vec::new(),
                     reads_query: false,

@@ -89,6 +89,7 @@ impl<'a> Operation<'a> {
             article id=(self.id()) {
                 h3 { (self.summary()) }
                 p { code class=(self.method) { (self.method.to_uppercase()) } " " code { (self.path) } }
+                @if self.written["description"].is_string() { p { (said(self.written)) } }
                 @if self.written["parameters"].is_array() {
                     table {
                         @for parameter in parameters {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use schemars::json_schema;
 
-use super::operation::{Operation, Part, Payload, Query};
+use super::operation::{Credentials, Operation, Part, Payload, Query};
 use crate::Shared;
 use crate::auth::{Access, Caller, InAccount, InZone, Permitted};
 use crate::extract::{Body, Id, Named, Params};
@@ -12,7 +12,7 @@ use crate::user::Verifiable;
 
 impl Part for Caller {
     fn tell(operation: &mut Operation) {
-        operation.authenticated = true;
+        operation.credentials = Credentials::TokenOrKey;
     }
 }
 
@@ -20,7 +20,7 @@ macro_rules! permitted {
     ($($extractor:ident),*) => {$(
         impl<A: Access> Part for $extractor<A> {
             fn tell(operation: &mut Operation) {
-                operation.authenticated = true;
+                operation.credentials = Credentials::TokenOrKey;
                 operation.any_of = A::ANY_OF;
             }
         }
@@ -30,7 +30,7 @@ macro_rules! permitted {
 /// Any token will do, expired ones too.
 impl Part for Verifiable {
     fn tell(operation: &mut Operation) {
-        operation.authenticated = true;
+        operation.credentials = Credentials::Token;
     }
 }
 

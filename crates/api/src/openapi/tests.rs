@@ -1,5 +1,6 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_store::tokens::Permission;
 use serde_json::Value;
 
 use super::operation::{Operation, Payload};
@@ -41,6 +42,36 @@ fn every_operation_has_a_name_of_its_own_and_every_reference_leads_somewhere() {
         }
     }
     check_references(&document, &document);
+}
+
+#[test]
+fn every_operation_tells_which_credentials_it_takes_and_which_permission_it_needs() {
+    let document = crate::openapi_document();
+    let schemes = document["components"]["securitySchemes"].as_object().expect("schemes");
+    assert_eq!(schemes.keys().collect::<Vec<_>>(), ["token", "email", "key"]);
+    let mut told = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            let security = operation["security"].to_string();
+            let permissions = operation["x-permissions"].as_array().map(|names| {
+                names.iter().map(|name| name.as_str().expect("a name").parse::<Permission>().expect("a permission")).collect::<Vec<_>>()
+            });
+            assert_eq!(permissions.is_some(), path.starts_with("/client/v4/"), "{method} {path}");
+            told.insert(format!("{method} {path}"), (security, permissions));
+        }
+    }
+    let either = r#"[{"token":[]},{"email":[],"key":[]}]"#;
+    let check = |operation: &str, security: &str, permissions: Option<&[Permission]>| {
+        let (found, needed) = &told[operation];
+        assert_eq!((found.as_str(), needed.as_deref()), (security, permissions), "{operation}");
+    };
+    check("get /healthz", "[]", None);
+    check("get /client/v4/user/tokens/verify", r#"[{"token":[]}]"#, Some(&[]));
+    check("get /client/v4/zones", either, Some(&[]));
+    check("post /client/v4/accounts/{account_id}/load_balancers/pools", either, Some(&[Permission::MonitorsAndPoolsEdit]));
+    let events = [Permission::AnalyticsRead, Permission::MonitorsAndPoolsRead];
+    check("get /client/v4/user/load_balancing_analytics/events", either, Some(&events));
+    check("get /client/v4/accounts/{account_id}/audit_logs", either, Some(&[Permission::Admin]));
 }
 
 fn check_references(document: &Value, value: &Value) {
