@@ -1,4 +1,6 @@
-//! The accept loop: bounded connections, a deadline for request heads, and an orderly end.
+//! The accept loop: bounded connections, in all and of one address, a deadline for request heads, and an orderly end.
+
+mod crowd;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,17 +16,24 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use crowd::Crowd;
+
 /// Limits of a listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServeLimits {
     /// Connections at once; further ones wait in the system's queue.
     pub connections_max: usize,
+    /// Connections of one address (IPv6: one /64) at once; one more is answered 429. 0: no limit.
+    pub connections_per_address_max: usize,
+    /// Addresses without that limit: proxies, which come for many.
+    pub unlimited_addresses: Vec<IpNet>,
     /// From the first moment of a connection, and from the end of a request, to the end of the next request's head.
     pub header_timeout: Duration,
     /// Bytes of a request's head; at least 8,192.
@@ -39,6 +48,8 @@ impl Default for ServeLimits {
     fn default() -> Self {
         Self {
             connections_max: 1024,
+            connections_per_address_max: 256,
+            unlimited_addresses: Vec::new(),
             header_timeout: Duration::from_secs(10),
             header_bytes_max: 32 * 1024,
             streams_max: 100,
@@ -83,7 +94,8 @@ const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Serves `router` until `stop`, then lets begun requests end, and cuts what is left after `limits.drain`.
 pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, stop: CancellationToken) {
-    let server = builder(limits);
+    let server = builder(&limits);
+    let crowd = Crowd::new(limits.connections_per_address_max, limits.unlimited_addresses.clone());
     let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
     let connections = std::sync::Arc::new(Semaphore::new(limits.connections_max));
     loop {
@@ -105,6 +117,16 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, s
                 continue;
             }
         };
+        let Some(counted) = crowd.enter(peer.ip()) else {
+            let (server, crowd, cut) = (server.clone(), std::sync::Arc::clone(&crowd), cut.clone());
+            tracker.spawn(async move {
+                tokio::select! {
+                    () = cut.cancelled() => {}
+                    () = crowd.refuse(&server, stream) => {}
+                }
+            });
+            continue;
+        };
         let service = TowerToHyperService::new(WithPeer { peer: Peer(peer), router: router.clone() });
         let (server, stop, cut) = (server.clone(), stop.clone(), cut.clone());
         tracker.spawn(async move {
@@ -114,7 +136,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, s
                 speaks = speaks_within(&stream, limits.header_timeout) => if !speaks { return },
             }
             connection(&server, stream, service, &stop, &cut).await;
-            drop(permit);
+            drop((permit, counted));
         });
     }
     drop(listener);
@@ -125,7 +147,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, s
     }
 }
 
-fn builder(limits: ServeLimits) -> auto::Builder<TokioExecutor> {
+fn builder(limits: &ServeLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(limits.header_bytes_max.max(8192));
     builder

@@ -103,7 +103,12 @@ impl ControlPlane {
             ready: readiness(&control),
             metrics: Arc::new(move || rendered.render()),
         };
-        let limits = ServeLimits { drain: REST_DRAIN, ..ServeLimits::default() };
+        let limits = ServeLimits {
+            connections_per_address_max: config.control.connections_per_address_max,
+            unlimited_addresses: config.control.trusted_proxies.clone(),
+            drain: REST_DRAIN,
+            ..ServeLimits::default()
+        };
         let rest_stop = CancellationToken::new();
         let mut rest = JoinSet::new();
         rest.spawn(quorate_api::serve(listeners.rest, quorate_api::router(api), limits, rest_stop.clone()));

@@ -33,6 +33,14 @@ async fn read_all(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Reads until the peer has sent `end`.
+async fn read_until(stream: &mut TcpStream, end: &str) {
+    let mut heard = Vec::new();
+    while !heard.ends_with(end.as_bytes()) {
+        heard.push(stream.read_u8().await.expect("the peer goes on"));
+    }
+}
+
 #[tokio::test]
 async fn the_process_tells_of_itself_outside_the_api() {
     let world = World::start().await;
@@ -115,6 +123,51 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
     drop(first);
     let answer = tokio::time::timeout(Duration::from_secs(5), read_all(&mut second)).await.expect("its turn comes");
     assert!(answer.ends_with("hello"), "{answer}");
+    stop.cancel();
+    tracker.wait().await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_of_an_address_is_told_so_and_the_others_go_on() {
+    let limits = ServeLimits { connections_per_address_max: 1, ..ServeLimits::default() };
+    let (address, stop, tracker) = serve(Router::new().route("/", get(|| async { "hello" })), limits.clone()).await;
+    let mut first = TcpStream::connect(address).await.expect("connects");
+    let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    first.write_all(request).await.expect("sends");
+    read_until(&mut first, "hello").await;
+
+    let mut second = TcpStream::connect(address).await.expect("connects");
+    second.write_all(request).await.expect("sends");
+    let refused = tokio::time::timeout(Duration::from_secs(5), read_all(&mut second)).await.expect("it is closed after the answer");
+    let (head, body) = refused.split_once("\r\n\r\n").expect("an answer");
+    assert!(head.starts_with("HTTP/1.1 429 ") && head.contains("\r\nretry-after: 1") && head.contains("\r\nconnection: close"), "{head}");
+    let error = json!({"code": 971, "message": "Please wait and consider throttling your request speed"});
+    let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(body, json!({"success": false, "errors": [error], "messages": [], "result": null}));
+
+    first.write_all(request).await.expect("sends");
+    read_until(&mut first, "hello").await;
+    drop(first);
+    let served = async {
+        loop {
+            let mut third = TcpStream::connect(address).await.expect("connects");
+            third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sends");
+            if read_all(&mut third).await.ends_with("hello") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), served).await.expect("its place is free again");
+    stop.cancel();
+    tracker.wait().await;
+
+    // A proxy comes for many.
+    let limits = ServeLimits { unlimited_addresses: vec!["127.0.0.0/8".parse().expect("a range")], ..limits };
+    let (address, stop, tracker) = serve(Router::new().route("/", get(|| async { "hello" })), limits).await;
+    let _first = TcpStream::connect(address).await.expect("connects");
+    let mut second = TcpStream::connect(address).await.expect("connects");
+    second.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sends");
+    assert!(read_all(&mut second).await.ends_with("hello"));
     stop.cancel();
     tracker.wait().await;
 }

@@ -32,6 +32,9 @@ pub struct Control {
     pub rate_limit_window_s: u32,
     /// Requests a second of one address that come without a known token; twice as many at once. Default: 100; 0: no limit.
     pub rate_limit_strangers: u32,
+    /// Connections to `listen` that one address may have at once, IPv6 one /64; one more is answered 429. Not for
+    /// `trusted_proxies`. Default: 256, of 1,024 in all; 0: no limit.
+    pub connections_per_address_max: usize,
 }
 
 impl Default for Control {
@@ -45,6 +48,7 @@ impl Default for Control {
             rate_limit_requests: 1200,
             rate_limit_window_s: 300,
             rate_limit_strangers: 100,
+            connections_per_address_max: 256,
         }
     }
 }
