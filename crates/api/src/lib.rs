@@ -28,6 +28,7 @@ mod regions;
 mod search;
 mod serve;
 mod user;
+mod workers;
 mod zones;
 
 use std::fmt;
@@ -179,6 +180,7 @@ fn v4() -> Routes {
             "/accounts/{account_id}/audit_logs",
             get(audit_logs::list).query(audit_logs::query).says("Changes, of one account: who made which, newest first"),
         )
+        .route("/accounts/{account_id}/workers", get(workers::list).says("How the workers of the installation do"))
         .route("/zones", get(zones::list).query(zones::query).post(zones::create).reads(zones::told))
         .route("/zones/{zone_id}", get(zones::show).delete(zones::delete))
         .route("/user", get(user::show).says("Who is asking"))

@@ -49,6 +49,18 @@ pub struct RegisteredPop {
     pub manifests: Option<Manifests>,
 }
 
+/// A registered PoP as those may know it who administer an account: nothing of it is about what other accounts ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    pub pop: Pop,
+    /// `None` before its first session.
+    pub connected: Option<bool>,
+    pub last_round_at: Option<Timestamp>,
+    pub version: Option<String>,
+    /// Whether it has acknowledged all that is configured; `None` where no living replica has a session with it.
+    pub is_current: Option<bool>,
+}
+
 /// A PoP's manifests, one a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Manifests {
@@ -216,7 +228,7 @@ pub async fn list(op: &mut Operator) -> Result<Vec<RegisteredPop>, Error> {
         ) as s on s.pop_no = p.pop_no
         order by p.pop_no
         "#,
-        PgInterval { months: 0, days: 0, microseconds: REPLICA_LIVES_US }
+        replica_lives()
     )
     .fetch_all(op.conn())
     .await?;
@@ -237,6 +249,46 @@ pub async fn list(op: &mut Operator) -> Result<Vec<RegisteredPop>, Error> {
             })
         })
         .collect()
+}
+
+/// The present PoPs with what the living replicas say of them, in the order of their numbers.
+pub async fn workers(db: &mut Tenant) -> Result<Vec<Worker>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select p.pop_no, p.code, p.region, p.city, p.country, p.connected is not null as "was_seen!",
+            p.last_round_at as "last_round_at: jiff_sqlx::Timestamp", p.version, s.is_current as "is_current?"
+        from pop as p
+        left join (
+            select s.pop_no, bool_and(s.buckets_behind = 0) as is_current
+            from pop_session as s
+            join replica_member as m using (replica_id)
+            where s.connected and m.heartbeat_at > clock_timestamp() - $1::interval
+            group by s.pop_no
+        ) as s on s.pop_no = p.pop_no
+        where p.revoked_on is null
+        order by p.pop_no
+        "#,
+        replica_lives()
+    )
+    .fetch_all(db.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let pop = Row { pop_no: row.pop_no, code: row.code, region: row.region, city: row.city, country: row.country };
+            Ok(Worker {
+                pop: pop.try_into()?,
+                connected: row.was_seen.then_some(row.is_current.is_some()),
+                last_round_at: row.last_round_at.map(jiff_sqlx::Timestamp::to_jiff),
+                version: row.version,
+                is_current: row.is_current,
+            })
+        })
+        .collect()
+}
+
+/// How long a replica counts after its heartbeat.
+const fn replica_lives() -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: REPLICA_LIVES_US }
 }
 
 /// `false`: no such PoP, or already revoked.

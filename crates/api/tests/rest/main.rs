@@ -20,5 +20,6 @@ mod regions;
 mod secret_headers;
 mod serving;
 mod tenants;
+mod workers;
 mod world;
 mod zones;

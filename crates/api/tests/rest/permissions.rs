@@ -38,18 +38,19 @@ async fn each_permission_opens_its_own_routes_and_no_others() {
         ("GET", "/user/load_balancing_analytics/events".to_owned()),
         ("GET", of_account("load_balancing_analytics/events")),
         ("GET", of_account("audit_logs")),
+        ("GET", of_account("workers")),
         ("GET", "/user".to_owned()),
         ("GET", "/zones".to_owned()),
         ("GET", "/accounts".to_owned()),
     ];
     // Expected: a letter for each route, in order, where it opens.
     for (permission, expected) in [
-        (Permission::MonitorsAndPoolsRead, "m.p.u..ee.UZA"),
-        (Permission::MonitorsAndPoolsEdit, "mMpPu..ee.UZA"),
-        (Permission::LoadBalancersRead, ".....l....UZA"),
-        (Permission::LoadBalancersEdit, ".....lL...UZA"),
-        (Permission::AnalyticsRead, ".......ee.UZA"),
-        (Permission::Admin, "mMpPulLeexUZA"),
+        (Permission::MonitorsAndPoolsRead, "m.p.u..ee..UZA"),
+        (Permission::MonitorsAndPoolsEdit, "mMpPu..ee..UZA"),
+        (Permission::LoadBalancersRead, ".....l.....UZA"),
+        (Permission::LoadBalancersEdit, ".....lL....UZA"),
+        (Permission::AnalyticsRead, ".......ee..UZA"),
+        (Permission::Admin, "mMpPulLeexwUZA"),
     ] {
         let who = holder(&world, &tenant, |new| NewToken { permissions: [permission].into(), ..new }).await;
         for ((method, path), letter) in routes.iter().zip(expected.chars()) {

@@ -97,4 +97,6 @@ pub(crate) async fn places_and_people(client: &Client<'_>) {
     holds(&client.done(Method::GET, "/user/tokens/verify", None).await, &json!({"status": "active"}));
     let changes = client.done(Method::GET, &format!("{account}/audit_logs?action=create&resource.type=pool&per_page=5"), None).await;
     assert!(!changes.as_array().expect("a list").is_empty());
+    let workers = client.done(Method::GET, &format!("{account}/workers"), None).await;
+    holds(&workers[0], &json!({"connected": true, "is_current": true}));
 }
