@@ -46,7 +46,7 @@ impl FuzzApi {
             .admin(&["account", "create", "fuzz", "--monitors", MANY, "--pools", MANY, "--origins", MANY, "--load-balancers", MANY])
             .await?;
         let zone = live.admin(&["zone", "create", "fuzz.example", "--account", &account]).await?;
-        let token = live.admin(&["token", "create", "fuzz", "--account", &account]).await?;
+        let token = live.admin(&["token", "create", "fuzz", "--account", &account, "--scope", "admin"]).await?;
         let mut fuzz = Command::new(python);
         fuzz.arg(folder().join("run.py")).args(["--seconds", &self.seconds.to_string()]);
         if let Some(seed) = self.seed {

@@ -162,7 +162,7 @@ accesses! {
     EditBalancers: LoadBalancersEdit,
     /// Reading events.
     ReadEvents: AnalyticsRead | MonitorsAndPoolsRead,
-    /// Administering: the audit log, and how the workers do.
+    /// Administering: the audit log, how the workers do, which zones there are.
     Administer: Admin,
 }
 

@@ -244,6 +244,7 @@ impl From<quorate_store::Error> for ApiError {
         match error {
             Store::QuotaExceeded { .. } => Self::Quota(error.to_string()),
             Store::NotUnique { field } => Self::NotUnique { field },
+            Store::TakenElsewhere { .. } => Self::field("/name", format!("name {error}")),
             Store::Referenced { referrers } => Self::Referenced(referrers),
             Store::MissingMembers { missing } => Self::MissingMembers(missing),
             Store::MissingReference { resource, id } => Self::field(format!("/{resource}"), format!("{resource} {id} does not exist")),

@@ -3,14 +3,16 @@
 mod filter;
 mod wire;
 
+use axum::extract::State;
 use quorate_core::ids::{self, AccountId, ZoneId};
 use quorate_core::validate::domain;
 use quorate_store::zones::{self, ZoneKind};
 use schemars::json_schema;
 use serde_json::{Value, json};
 
+use crate::Shared;
 use crate::answer::{Answer, Deleted};
-use crate::auth::{Caller, EditBalancers, InZone, Know, Permitted};
+use crate::auth::{Administer, Caller, InZone, Know, Permitted};
 use crate::body::{self, Bad, Fields, Told, id, object_of, one_of, text};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
@@ -68,11 +70,12 @@ fn domain_name(label: &str, value: &Value) -> Result<String, Bad> {
     domain(&name).ok_or_else(|| Bad::new(format!("{label} {name:?} is not a domain name of two or more labels")))
 }
 
-pub(crate) async fn create(caller: Permitted<EditBalancers>, body: Body) -> Answer<ZoneBody> {
+/// A zone widens which Host headers probes may carry, so only who administers the account makes one.
+pub(crate) async fn create(State(state): State<Shared>, caller: Permitted<Administer>, body: Body) -> Answer<ZoneBody> {
     let (name, account, kind) = body::read(body.object()?, asked_for, |_| Vec::new())?;
     let (name, account) = name.zip(account).expect("both are required, so the read has failed without");
     let mut db = caller.in_account(account)?.begin().await?;
-    let zone = zones::create_in(&mut db, account, &name, kind).await?;
+    let zone = zones::create_in(&state.api.db, &mut db, account, &name, kind).await?;
     db.commit().await?;
     Ok(Envelope::of(zone.into()))
 }
@@ -82,7 +85,7 @@ pub(crate) async fn show(place: InZone<Know>) -> Answer<ZoneBody> {
     Ok(Envelope::of(zone.into()))
 }
 
-pub(crate) async fn delete(place: InZone<EditBalancers>) -> Answer<Deleted<ZoneId>> {
+pub(crate) async fn delete(place: InZone<Administer>) -> Answer<Deleted<ZoneId>> {
     let (mut db, zone) = place.begin().await?;
     if !zones::delete_in(&mut db, zone.id).await? {
         return Err(ApiError::NotFound { resource: "zone" });

@@ -29,6 +29,9 @@ pub enum Error {
     /// `field` must be unique.
     #[error("value not unique: {field}")]
     NotUnique { field: &'static str },
+    /// The name of a zone that another account has, or that lies within one of its zones, or contains one.
+    #[error("{name:?} is, lies within or contains a zone of another account")]
+    TakenElsewhere { name: String },
     /// Others still name the object.
     #[error("referenced by other objects: {}", .referrers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Referenced { referrers: Vec<Referrer> },

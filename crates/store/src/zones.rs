@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use crate::accounts;
 use crate::audit::{self, Audited};
-use crate::db::{Operator, Tenant};
+use crate::db::{Db, Operator, Tenant};
 use crate::error::{Error, Referrer, on_constraint};
 use crate::row::{self, Place};
 
@@ -60,6 +60,9 @@ impl FromStr for ZoneKind {
 
 /// Zones that requests may make in an account; the operator's commands know no limit.
 pub const ZONES_MAX: u32 = 1000;
+
+/// One request at a time makes a zone, so that two do not share a name unseen. The number is this lock's alone.
+const NAMES_LOCK: i64 = 7_310_037;
 
 struct Row {
     account_id: Vec<u8>,
@@ -116,14 +119,42 @@ pub async fn create(op: &mut Operator, account: AccountId, name: &str) -> Result
     insert(op.conn(), account, name, ZoneKind::Full).await
 }
 
-/// Like [`create`], for a request; `Error::QuotaExceeded` at [`ZONES_MAX`].
-pub async fn create_in(db: &mut Tenant, account: AccountId, name: &str, kind: ZoneKind) -> Result<Zone, Error> {
-    accounts::lock(db.conn(), account).await?;
+/// Like [`create`], for a request; `Error::QuotaExceeded` at [`ZONES_MAX`], `Error::TakenElsewhere` where the name would reach
+/// into another account's. The operator alone may share names out otherwise.
+pub async fn create_in(db: &Db, tenant: &mut Tenant, account: AccountId, name: &str, kind: ZoneKind) -> Result<Zone, Error> {
+    accounts::lock(tenant.conn(), account).await?;
     let there = sqlx::query_scalar!(r#"select count(*) as "count!" from zone where account_id = $1"#, account.as_bytes())
-        .fetch_one(db.conn())
+        .fetch_one(tenant.conn())
         .await?;
     accounts::within_quota("zones", ZONES_MAX, row::count(there), 1)?;
-    insert(db.conn(), account, name, kind).await
+    sqlx::query!("select pg_advisory_xact_lock($1)", NAMES_LOCK).execute(tenant.conn()).await?;
+    if is_taken_elsewhere(db, account, name).await? {
+        return Err(Error::TakenElsewhere { name: name.to_owned() });
+    }
+    insert(tenant.conn(), account, name, kind).await
+}
+
+/// Asked beside the tenant, who does not see the zones of others.
+async fn is_taken_elsewhere(db: &Db, account: AccountId, name: &str) -> Result<bool, Error> {
+    let taken = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select
+            from zone as z
+            where z.account_id <> $1
+                and (
+                    z.name = $2
+                    or right($2, length(z.name) + 1) = '.' || z.name
+                    or right(z.name, length($2) + 1) = '.' || $2
+                )
+        ) as "taken!"
+        "#,
+        account.as_bytes(),
+        name
+    )
+    .fetch_one(&db.operator_pool())
+    .await?;
+    Ok(taken)
 }
 
 async fn insert(conn: &mut PgConnection, account: AccountId, name: &str, kind: ZoneKind) -> Result<Zone, Error> {

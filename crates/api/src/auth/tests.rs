@@ -47,5 +47,5 @@ fn what_is_of_the_whole_account_or_installation_asks_for_administration() {
     let routes = crate::routes();
     let administered = routes.operations().iter().filter(|(_, operation)| operation.any_of == [Permission::Admin]);
     let found: Vec<&str> = administered.map(|(_, operation)| operation.handler).collect();
-    assert_eq!(found, ["audit_logs::list", "workers::list"]);
+    assert_eq!(found, ["audit_logs::list", "workers::list", "zones::create", "zones::delete"]);
 }

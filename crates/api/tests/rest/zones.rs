@@ -117,12 +117,20 @@ async fn a_zone_that_cannot_be_is_refused() {
         let found = world.ask(&tenant, "POST", "/zones", Some(json!({"name": "a.com", "account": {"id": foreign}}))).await.refused();
         assert_eq!(found, out_of_reach);
     }
-    let (_, secret) = world.token(Scope::Read, &[tenant.account], None).await;
-    let reader = Tenant { secret, ..tenant.clone() };
-    let read_only = (403, json!([{"code": 10_000, "message": "Authentication error"}]));
-    let asked = json!({"name": "a.com", "account": account});
-    assert_eq!(world.ask(&reader, "POST", "/zones", Some(asked)).await.refused(), read_only);
-    assert_eq!(world.ask(&reader, "DELETE", &format!("/zones/{}", tenant.zone), None).await.refused(), read_only);
+    // A zone widens what probes may say, so who may edit load balancers may not make one.
+    for scope in [Scope::Read, Scope::Edit] {
+        let (_, secret) = world.token(scope, &[tenant.account], None).await;
+        let who = Tenant { secret, ..tenant.clone() };
+        let not_permitted = (403, json!([{"code": 10_000, "message": "Authentication error"}]));
+        let asked = json!({"name": "a.com", "account": account});
+        assert_eq!(world.ask(&who, "POST", "/zones", Some(asked)).await.refused(), not_permitted);
+        assert_eq!(world.ask(&who, "DELETE", &format!("/zones/{}", tenant.zone), None).await.refused(), not_permitted);
+    }
+    for name in ["example.net", "www.example.net"] {
+        let found = world.ask(&tenant, "POST", "/zones", Some(json!({"name": name, "account": account}))).await.refused();
+        let message = format!("name {name:?} is, lies within or contains a zone of another account");
+        assert_eq!(found, (400, errors_1002(&[("/name", &message)])));
+    }
     for tenant in [&tenant, &other] {
         assert_eq!(world.ask(tenant, "GET", "/zones", None).await.body["result_info"]["total_count"], 1);
     }

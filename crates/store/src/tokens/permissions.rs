@@ -15,7 +15,7 @@ pub enum Permission {
     LoadBalancersEdit,
     /// Events.
     AnalyticsRead,
-    /// Everything, and alone the audit log.
+    /// Everything, and alone the audit log, the workers, and making and removing zones.
     Admin,
 }
 

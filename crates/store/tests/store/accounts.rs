@@ -146,13 +146,48 @@ async fn requests_make_zones_up_to_a_number_and_the_operator_beyond() {
     );
     world.admin().await.execute(AssertSqlSafe(many)).await.unwrap();
     let mut tenant = world.db.tenant(&[account]).await.unwrap();
-    let last = zones::create_in(&mut tenant, account, "last.example", ZoneKind::Internal).await.unwrap();
+    let last = zones::create_in(&world.db, &mut tenant, account, "last.example", ZoneKind::Internal).await.unwrap();
     assert_eq!((last.kind, last.load_balancing_enabled), (ZoneKind::Internal, true));
-    let refused = zones::create_in(&mut tenant, account, "more.example", ZoneKind::Full).await;
+    let refused = zones::create_in(&world.db, &mut tenant, account, "more.example", ZoneKind::Full).await;
     assert!(matches!(refused, Err(Error::QuotaExceeded { resource: "zones", limit: ZONES_MAX, count: ZONES_MAX })), "{refused:?}");
     assert!(zones::delete_in(&mut tenant, last.id).await.unwrap());
-    zones::create_in(&mut tenant, account, "more.example", ZoneKind::Full).await.unwrap();
+    zones::create_in(&world.db, &mut tenant, account, "more.example", ZoneKind::Full).await.unwrap();
     tenant.commit().await.unwrap();
     let mut op = world.db.operator().await.unwrap();
     zones::create(&mut op, account, "operators.example").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_cannot_reach_into_the_zones_of_another_account_and_the_operator_can() {
+    let world = Database::new().await;
+    let (mine, other) = (support::account(&world.db).await.id, support::account(&world.db).await.id);
+    support::zone(&world.db, other, "shop.example.com").await;
+    support::zone(&world.db, mine, "example.net").await;
+    let mut tenant = world.db.tenant(&[mine]).await.unwrap();
+    for name in ["shop.example.com", "www.shop.example.com", "example.com"] {
+        let refused = zones::create_in(&world.db, &mut tenant, mine, name, ZoneKind::Full).await;
+        assert!(matches!(&refused, Err(Error::TakenElsewhere { name: told }) if told == name), "{name}: {refused:?}");
+    }
+    // A name that only ends alike is another one, and within one's own zones everything goes.
+    for name in ["bigshop.example.com", "op.example.com", "www.example.net"] {
+        zones::create_in(&world.db, &mut tenant, mine, name, ZoneKind::Full).await.unwrap();
+    }
+    tenant.commit().await.unwrap();
+    support::zone(&world.db, mine, "shop.example.com").await;
+}
+
+#[tokio::test]
+async fn of_two_accounts_that_ask_for_one_name_at_once_one_gets_it() {
+    let world = Database::new().await;
+    let accounts = [support::account(&world.db).await.id, support::account(&world.db).await.id];
+    let asked = (0..20).map(|number| {
+        let (db, account) = (&world.db, accounts[number % 2]);
+        async move {
+            let mut tenant = db.tenant(&[account]).await?;
+            zones::create_in(db, &mut tenant, account, "example.com", ZoneKind::Full).await?;
+            tenant.commit().await
+        }
+    });
+    let made = futures_util::future::join_all(asked).await.into_iter().flatten().count();
+    assert_eq!(made, 1);
 }

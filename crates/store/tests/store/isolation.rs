@@ -111,7 +111,7 @@ async fn a_tenant_sees_and_changes_nothing_of_another_account() {
     assert_eq!(health::of_pool(&mut tenant, account, theirs.id).await.unwrap(), None);
     for refused in [
         monitors::create(&mut tenant, account, &MonitorSettings::default()).await.map(drop),
-        zones::create_in(&mut tenant, account, "example.org", ZoneKind::Full).await.map(drop),
+        zones::create_in(&world.db, &mut tenant, account, "example.org", ZoneKind::Full).await.map(drop),
         pools::create(&mut tenant, account, &theirs.settings).await.map(drop),
         pools::replace(&mut tenant, account, theirs.id, &pool.settings).await.map(drop),
         pools::delete(&mut tenant, account, theirs.id).await.map(drop),
