@@ -9,6 +9,7 @@ use quorate_core::bucket::Bucket;
 use quorate_core::ids::ReplicaId;
 use quorate_core::timings::{Timings, ms};
 use quorate_store::Db;
+use quorate_store::audit::SigningKey;
 use quorate_store::tokens::Pepper;
 use quorate_store::verdicts::{PgVerdicts, Replica, VerdictStore};
 use tokio::net::TcpListener;
@@ -27,7 +28,8 @@ use crate::sessions::Sessions;
 use crate::shared::{DELTA_ENTRIES_PER_SECOND, Shared};
 use crate::tasks::Tasks;
 use crate::{
-    describe, evaluate, flip_watch, follow, gap_watch, gateway, members, presence, previews, quorum_watch, retain, votes_behind, wake,
+    audit_heads, describe, evaluate, flip_watch, follow, gap_watch, gateway, members, presence, previews, quorum_watch, retain,
+    votes_behind, wake,
 };
 
 /// The tasks have this long to end, and the farewell to the database as long as is left of [`STOP_MAX`].
@@ -70,11 +72,13 @@ impl Control {
     /// Where the listener or the certificate cannot be used. A database that is away is no error: it is waited for.
     pub fn start(config: ControlConfig, db: Db, pepper: Pepper) -> Result<Self, Error> {
         let retain_days = config.retain_days;
+        let signing = SigningKey::of(&pepper);
         let control = Self::start_over(config, PgVerdicts::new(db.clone()), PgRegistry::new(db.clone(), pepper))?;
         let shared = &control.shared;
         let tasks = &shared.tasks;
         tasks.spawn("wake", wake::run(db.clone(), shared.follow.clone(), shared.previews.clone(), tasks.stop().clone()));
         tasks.spawn("previews", previews::run(Arc::clone(shared), db.clone()));
+        tasks.spawn("audit heads", audit_heads::run(db.clone(), signing, tasks.stop().clone()));
         tasks.spawn("retain", retain::run(db, retain_days, tasks.stop().clone()));
         Ok(control)
     }

@@ -46,5 +46,6 @@ pub(crate) fn all() {
     describe_gauge!("quorate_control_gap_last_seconds", "Length of the last of them");
     describe_counter!("quorate_heartbeat_failures_total", "Heartbeats that did not reach the database");
     describe_counter!("quorate_follow_failures_total", "Passes over the configuration that failed");
-    describe_counter!("quorate_housekeeping_failures_total", "Housekeeping of the event log that failed");
+    describe_counter!("quorate_housekeeping_failures_total", "Housekeeping of the event log, and signing of the audit log, that failed");
+    describe_gauge!("quorate_audit_chains_broken", "Chains of the audit log that somebody changed, as of the last look");
 }

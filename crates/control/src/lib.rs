@@ -4,6 +4,7 @@
 //! the store. Read [`control`](Control) for the parts, `bucket` and `ingest` for where votes go, `decide`
 //! for what they decide, and `evaluate` for when.
 
+mod audit_heads;
 mod bucket;
 mod control;
 mod decide;

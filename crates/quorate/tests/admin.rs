@@ -8,6 +8,7 @@ use quorate_pg::{Binaries, Install, Server, Wanted, folder, server};
 use serde_json::Value;
 use sqlx::{Connection as _, Executor as _};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 /// A migrated database, and a data folder with the secrets.
 struct Installation {
@@ -194,6 +195,45 @@ async fn what_the_operator_does_is_in_the_audit_log_and_a_change_of_the_log_is_f
     here.fails(&["audit", "verify", "--account", "shop"], 1, "1 of 1 chains are broken").await;
     assert!(here.run(&["audit", "verify"]).await.stdout.contains("BROKEN: row 3: it was changed"));
 
+    here.server.stop().await.expect("Postgres stops");
+}
+
+#[tokio::test]
+async fn rows_taken_from_the_end_of_the_audit_log_are_missed_by_what_was_signed() {
+    let here = Installation::new().await;
+    here.make_secrets().await;
+    let account = here.does(&["account", "create", "shop"]).await;
+    here.does(&["zone", "create", "example.com", "--account", "shop"]).await;
+    let mut control = here.control(here.dir.path());
+    let mut log = BufReader::new(control.stderr.take().expect("it is piped")).lines();
+    let head = async {
+        loop {
+            let line = log.next_line().await.expect("it can be read").expect("it goes on");
+            if line.contains("audit_head") && line.contains(&account) {
+                return line;
+            }
+        }
+    };
+    let head = tokio::time::timeout(Duration::from_secs(30), head).await.expect("the end of the chain is signed and told");
+    control.kill().await.expect("the replica ends");
+    let kept = here.path("control.log");
+    std::fs::write(&kept, format!("{head}\n")).expect("the log is kept");
+    let verify = ["audit", "verify", "--heads", kept.to_str().expect("UTF-8")];
+    let table = here.does(&verify).await;
+    assert!(table.lines().any(|line| line.contains(&account) && !line.contains("never")), "{table}");
+    assert_eq!(here.does(&["audit", "key"]).await.len(), 64);
+
+    let mut owner = sqlx::PgConnection::connect(&here.server.admin_url(server::DATABASE)).await.expect("connects");
+    owner.execute("delete from audit_log where object_name = 'example.com'").await.expect("tampers");
+    here.fails(&["audit", "verify", "--account", "shop"], 1, "1 of 1 chains are broken").await;
+    let told = here.run(&["audit", "verify"]).await.stdout;
+    assert!(told.contains("BROKEN: row 2: it is missing, and a signed head tells of it"), "{told}");
+
+    // Whoever also takes the signed heads away leaves a log that is whole, but for those who kept one.
+    owner.execute("delete from audit_head").await.expect("tampers");
+    here.does(&["audit", "verify"]).await;
+    here.fails(&verify, 1, "1 of 2 chains are broken").await;
+    owner.close().await.expect("closes");
     here.server.stop().await.expect("Postgres stops");
 }
 

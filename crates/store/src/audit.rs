@@ -3,10 +3,13 @@
 //!
 //! The rows of an account are a chain: each carries the hash of the one before it. Roles of the program can
 //! add rows and not change them, so a row that is changed or removed by other means breaks the chain, which
-//! [`verify`](chain::verify) finds.
+//! [`verify`](chain::verify) finds. Rows taken from its end leave a chain that is whole: so its end is [signed](signing)
+//! every day.
 
 mod chain;
+mod head;
 mod read;
+mod signing;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -23,7 +26,9 @@ use crate::error::Error;
 use crate::row::{Place, big};
 
 pub use chain::{Head, Verified, verify};
+pub use head::{InvalidHead, SignedHead, SigningKey};
 pub use read::{Filter, list, list_all};
+pub use signing::{Held, Signing, due, hold, sign};
 
 /// Stands for the installation where an account is asked for: what belongs to no account is written down under it.
 pub const INSTALLATION: AccountId = AccountId::from_bytes([0; 16]);

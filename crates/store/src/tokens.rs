@@ -36,7 +36,7 @@ impl std::fmt::Debug for Pepper {
 }
 
 impl Pepper {
-    /// What is stored of a secret: HMAC-SHA-256. No slow hash, since a secret of 256 random bits cannot be guessed.
+    /// What is stored of a secret, or follows from it: HMAC-SHA-256. No slow hash, since a secret of 256 random bits cannot be guessed.
     pub(crate) fn digest(&self, secret: &str) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(secret.as_bytes());

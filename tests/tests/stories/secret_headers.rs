@@ -16,7 +16,8 @@ const CANARY: &str = "canary-c0ffee";
 
 fn with_secrets(mut monitor: Value, number: u8) -> Value {
     let value = |name: &str| json!([format!("{name}-{CANARY}-{number}")]);
-    monitor["header"] = json!({"Authorization": value("auth"), "Cookie": value("cookie"), "X-Shop-Key": value("key"), "X-Own": value("own")});
+    monitor["header"] =
+        json!({"Authorization": value("auth"), "Cookie": value("cookie"), "X-Shop-Key": value("key"), "X-Own": value("own")});
     monitor["secret_headers"] = json!(["x-own"]);
     monitor
 }

@@ -1,15 +1,19 @@
 //! `quorate audit`
 
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use quorate_core::ids::{AccountId, hex};
-use quorate_store::accounts;
-use quorate_store::audit::{self as store, Action, Actor, Entry, Filter, INSTALLATION, Verified};
+use quorate_store::audit::{self as store, Action, Actor, Entry, Filter, Held, INSTALLATION, SignedHead, SigningKey, Verified};
+use quorate_store::{Db, accounts};
 
 use super::{account_called, database, in_transaction};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::output;
+use crate::secrets::{Missing, pepper};
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
@@ -25,11 +29,18 @@ pub enum Command {
         json: bool,
     },
     /// Check that no row of the log was changed or removed; prints where each chain ends, to be kept elsewhere
+    ///
+    /// The control plane signs these ends once a day and keeps them in the database, and in its log, with `event="audit_head"`.
     Verify {
         /// Id or name; without, all accounts and the installation
         #[arg(long)]
         account: Option<String>,
+        /// A text with signed ends that were kept elsewhere, such as the log of the control plane: they have to be there too
+        #[arg(long, value_name = "FILE")]
+        heads: Option<PathBuf>,
     },
+    /// Print the public key that checks signed ends, Ed25519 in hexadecimal
+    Key,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -65,8 +76,12 @@ impl From<ActionArgument> for Action {
 }
 
 pub async fn run(config: &Config, command: Command) -> Result<()> {
+    if matches!(command, Command::Key) {
+        return output::line(&SigningKey::of(&pepper(config, Missing::Refuse)?).public());
+    }
     let db = database(config).await?;
     match command {
+        Command::Key => Ok(()),
         Command::List { account, filter: arguments, json } => {
             let filter =
                 Filter { since: arguments.since, until: arguments.until, action: arguments.action.map(Into::into), ..Filter::default() };
@@ -84,39 +99,91 @@ pub async fn run(config: &Config, command: Command) -> Result<()> {
             let rows: Vec<[String; 7]> = entries.iter().map(row).collect();
             output::line(&output::table(["when", "who", "from", "did", "what", "name", "changed"], &rows))
         }
-        Command::Verify { account } => {
-            let found = in_transaction(&db, async |op| {
-                let chains: Vec<(AccountId, String)> = if let Some(text) = account {
-                    vec![account_called(op, &text).await.map(|account| (account.id, account.name))?]
-                } else {
-                    let accounts = accounts::list_all(op).await?.into_iter().map(|account| (account.id, account.name));
-                    std::iter::once((INSTALLATION, "(installation)".to_owned())).chain(accounts).collect()
-                };
-                let mut found = Vec::with_capacity(chains.len());
-                for (id, name) in chains {
-                    found.push((id, name, store::verify(op, id).await?));
-                }
-                Ok(found)
-            })
-            .await?;
-            let rows: Vec<[String; 4]> = found.iter().map(|(id, name, verified)| verified_row(*id, name, verified)).collect();
-            output::line(&output::table(["account", "name", "rows", "hash of the last"], &rows))?;
-            let broken = found.iter().filter(|(_, _, verified)| matches!(verified, Verified::Broken { .. })).count();
-            if broken == 0 {
-                Ok(())
-            } else {
-                Err(Failure::Failed(anyhow::anyhow!("{broken} of {} chains are broken: somebody changed the log", found.len())))
-            }
-        }
+        Command::Verify { account, heads } => verify(config, &db, account.as_deref(), heads.as_deref()).await,
     }
 }
 
-fn verified_row(id: AccountId, name: &str, verified: &Verified) -> [String; 4] {
-    let (rows, hash) = match verified {
-        Verified::Whole(head) => (head.seq.to_string(), hex(&head.hash)),
-        Verified::Broken { seq, problem } => ((seq - 1).to_string(), format!("BROKEN: row {seq}: {problem}")),
+/// A chain with what was found along it.
+struct Chain {
+    id: AccountId,
+    name: String,
+    verified: Verified,
+    /// `None` where there is no key to check signatures with.
+    held: Option<Held>,
+}
+
+impl Chain {
+    /// The first row that is not as it was.
+    fn broken(&self) -> Option<(u64, &'static str)> {
+        match self.verified {
+            Verified::Broken { seq, problem } => Some((seq, problem)),
+            Verified::Whole(_) => self.held.as_ref().and_then(|held| held.broken),
+        }
+    }
+
+    fn row(&self) -> [String; 5] {
+        let (rows, hash) = match (self.broken(), &self.verified) {
+            (None, Verified::Whole(head)) => (head.seq.to_string(), hex(&head.hash)),
+            (Some((seq, problem)), _) | (None, &Verified::Broken { seq, problem }) => {
+                ((seq - 1).to_string(), format!("BROKEN: row {seq}: {problem}"))
+            }
+        };
+        let signed = match &self.held {
+            None => "not checked".to_owned(),
+            Some(Held { heads: 0, .. }) => "never".to_owned(),
+            Some(held) => held.last_signed_on.map_or_else(String::new, |on| format!("{on:.0}")),
+        };
+        [self.id.to_string(), self.name.clone(), rows, signed, hash]
+    }
+}
+
+async fn verify(config: &Config, db: &Db, account: Option<&str>, kept: Option<&Path>) -> Result<()> {
+    let key = match pepper(config, Missing::Refuse) {
+        Ok(pepper) => Some(SigningKey::of(&pepper)),
+        // Whoever has only the database can still walk the chains.
+        Err(Failure::Usage(why)) if kept.is_none() => {
+            output::note(&format!("signatures are not checked: {why:#}"));
+            None
+        }
+        Err(failure) => return Err(failure),
     };
-    [id.to_string(), name.to_owned(), rows, hash]
+    let kept = match kept {
+        Some(file) => SignedHead::find_all(&std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?),
+        None => Vec::new(),
+    };
+    let found = in_transaction(db, async |op| {
+        let chains: Vec<(AccountId, String)> = if let Some(text) = account {
+            vec![account_called(op, text).await.map(|account| (account.id, account.name))?]
+        } else {
+            let accounts = accounts::list_all(op).await?.into_iter().map(|account| (account.id, account.name));
+            std::iter::once((INSTALLATION, "(installation)".to_owned())).chain(accounts).collect()
+        };
+        let mut found = Vec::with_capacity(chains.len());
+        for (id, name) in chains {
+            let verified = store::verify(op, id).await?;
+            let held = match &key {
+                Some(key) => Some(store::hold(op, key, id, &kept).await?),
+                None => None,
+            };
+            found.push(Chain { id, name, verified, held });
+        }
+        Ok(found)
+    })
+    .await?;
+    let rows: Vec<[String; 5]> = found.iter().map(Chain::row).collect();
+    output::line(&output::table(["account", "name", "rows", "signed", "hash of the last"], &rows))?;
+    let of_other_keys: u64 = found.iter().filter_map(|chain| chain.held.as_ref()).map(|held| held.of_other_keys).sum();
+    if of_other_keys > 0 {
+        output::note(&format!("{of_other_keys} heads were signed with another key, as before a new pepper: they prove nothing any more"));
+    }
+    // An account is never removed by the program.
+    let homeless = kept.iter().filter(|head| account.is_none() && !found.iter().any(|chain| chain.id == head.account_id)).count();
+    let broken = found.iter().filter(|chain| chain.broken().is_some()).count();
+    match (broken, homeless) {
+        (0, 0) => Ok(()),
+        (0, _) => Err(Failure::Failed(anyhow!("{homeless} of the heads that were kept are of accounts that are not there"))),
+        _ => Err(Failure::Failed(anyhow!("{broken} of {} chains are broken: somebody changed the log", found.len()))),
+    }
 }
 
 /// Who, and from where.

@@ -71,8 +71,13 @@ pub(super) fn link(entry: &Entry) -> [u8; 32] {
 
 /// Walks the chain of an account from its first row.
 pub async fn verify(op: &mut Operator, account: AccountId) -> Result<Verified, Error> {
-    let mut head = Head { seq: 0, hash: [0; 32] };
-    let mut rows = stream(op.conn(), account);
+    walk(op, account, Head { seq: 0, hash: [0; 32] }).await
+}
+
+/// Walks on from a row that is known.
+pub(super) async fn walk(op: &mut Operator, account: AccountId, from: Head) -> Result<Verified, Error> {
+    let mut head = from;
+    let mut rows = stream(op.conn(), account, from.seq);
     while let Some(row) = rows.try_next().await? {
         let seq = head.seq + 1;
         let broken = |problem| Ok(Verified::Broken { seq, problem });

@@ -147,18 +147,19 @@ async fn page(conn: &mut PgConnection, account: AccountId, filter: &Filter, offs
     Ok((entries, u64::try_from(total).unwrap_or(0)))
 }
 
-/// The rows of an account from the first on.
-pub(super) fn stream(conn: &mut PgConnection, account: AccountId) -> BoxStream<'_, Result<Row, sqlx::Error>> {
+/// The rows of an account after `seq`.
+pub(super) fn stream(conn: &mut PgConnection, account: AccountId, seq: u64) -> BoxStream<'_, Result<Row, sqlx::Error>> {
     sqlx::query_as!(
         Row,
         r#"
         select account_id, seq, occurred_at as "occurred_at: jiff_sqlx::Timestamp", actor_kind, actor_id, actor_name, address,
             action, object_kind, object_id, object_name, changed, before_digest, after_digest, previous, hash
         from audit_log
-        where account_id = $1
+        where account_id = $1 and seq > $2
         order by seq
         "#,
-        account.as_bytes().to_vec()
+        account.as_bytes().to_vec(),
+        big(seq)
     )
     .fetch(conn)
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use quorate_core::ids::AccountId;
 use quorate_core::monitor::MonitorSettings;
 use quorate_core::region::Region;
-use quorate_store::audit::{self, Action, Actor, Filter, Verified};
+use quorate_store::audit::{self, Action, Actor, Filter, Held, SignedHead, Signing, SigningKey, Verified};
 use quorate_store::tokens::Pepper;
 use quorate_store::worker_tokens::{self, NewPop};
 use quorate_store::{Db, Error, monitors};
@@ -36,7 +36,13 @@ async fn no_role_of_the_program_can_change_or_remove_a_row() {
     for role in ["quorate_app", "quorate_auth", "quorate_control"] {
         let mut conn = world.service().await;
         conn.execute(AssertSqlSafe(format!("set role {role}"))).await.unwrap();
-        for statement in ["update audit_log set actor_name = 'nobody'", "delete from audit_log", "truncate audit_log"] {
+        for statement in [
+            "update audit_log set actor_name = 'nobody'",
+            "delete from audit_log",
+            "truncate audit_log",
+            "update audit_head set signed_on = now()",
+            "delete from audit_head",
+        ] {
             let refused = conn.execute(statement).await.unwrap_err();
             let code = refused.as_database_error().and_then(|problem| problem.code().map(Cow::into_owned));
             assert_eq!(code.as_deref(), Some(INSUFFICIENT_PRIVILEGE), "{role}: {statement}");
@@ -138,4 +144,101 @@ async fn what_belongs_to_no_account_is_written_down_for_the_installation() {
     assert_eq!((told[2].0, &rows[0].actor), (Action::Create, &Actor::Operator));
     assert!(matches!(verified(&world.db, audit::INSTALLATION).await, Verified::Whole(head) if head.seq == 3));
     assert!(matches!(verified(&world.db, account).await, Verified::Whole(head) if head.seq == 1));
+}
+
+fn key() -> SigningKey {
+    SigningKey::of(&Pepper([7; 32]))
+}
+
+/// Signs everything that is due, as the control plane does.
+async fn sign_all(db: &Db) -> Vec<Signing> {
+    let mut op = db.operator().await.unwrap();
+    let mut done = Vec::new();
+    for account in audit::due(&mut op).await.unwrap() {
+        done.push(audit::sign(&mut op, &key(), account).await.unwrap());
+    }
+    op.commit().await.unwrap();
+    done
+}
+
+async fn held(db: &Db, account: AccountId, kept: &[SignedHead]) -> Held {
+    let mut op = db.operator().await.unwrap();
+    audit::hold(&mut op, &key(), account, kept).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_chain_is_signed_once_a_day_if_it_has_grown() {
+    let world = Database::new().await;
+    let account = account_with_a_chain(&world.db).await;
+    let [Signing::Signed(first)] = &sign_all(&world.db).await[..] else { panic!("one chain has rows") };
+    assert_eq!((first.account_id, first.head.seq), (account, 4));
+    support::monitor(&world.db, account).await;
+    assert_eq!(sign_all(&world.db).await, [], "not twice a day");
+    let a_day_passes = "update audit_head set signed_on = signed_on - interval '1 day'";
+    world.admin().await.execute(a_day_passes).await.unwrap();
+    let signed = sign_all(&world.db).await;
+    assert!(matches!(&signed[..], [Signing::Signed(second)] if second.head.seq == 5), "{signed:?}");
+    world.admin().await.execute(a_day_passes).await.unwrap();
+    assert_eq!(sign_all(&world.db).await, [], "nor what has not grown");
+    let mut op = world.db.operator().await.unwrap();
+    assert_eq!(audit::sign(&mut op, &key(), account).await.unwrap(), Signing::Elsewhere, "nor by who comes second");
+}
+
+#[tokio::test]
+async fn what_was_signed_and_is_not_there_any_more_is_found() {
+    // Expected: what the signer and what the holder of the heads says.
+    for (damage, by_signer, by_holder) in [
+        // A chain that only lost what nobody signed is as if it had never had it.
+        ("delete from audit_log where seq = 5", None, None),
+        ("delete from audit_log where seq >= 4", Some(4), Some((4, "it is missing, and a signed head tells of it"))),
+        ("update audit_log set object_name = 'harmless' where seq = 5", Some(5), None),
+        (
+            "update audit_log set hash = sha256(hash) where seq = 4; update audit_log set previous = sha256(previous) where seq = 5",
+            Some(5),
+            Some((4, "it is not the row that was signed")),
+        ),
+        ("update audit_head set hash = sha256(hash)", Some(5), Some((4, "the signature of its head is not ours"))),
+    ] {
+        let world = Database::new().await;
+        let account = account_with_a_chain(&world.db).await;
+        assert_eq!(sign_all(&world.db).await.len(), 1);
+        support::monitor(&world.db, account).await;
+        let mut admin = world.admin().await;
+        let before = held(&world.db, account, &[]).await;
+        assert_eq!((before.heads, before.broken), (1, None));
+        for statement in damage.split(';') {
+            admin.execute(statement).await.unwrap();
+        }
+        let found = held(&world.db, account, &[]).await;
+        assert_eq!(found.broken, by_holder, "{damage}");
+        // The signer does not look again today.
+        admin.execute("update audit_head set signed_on = signed_on - interval '2 days'").await.unwrap();
+        let signed = sign_all(&world.db).await;
+        let broken = signed.iter().find_map(|signing| match signing {
+            Signing::Broken { seq, .. } => Some(*seq),
+            Signing::Signed(_) | Signing::Elsewhere => None,
+        });
+        assert_eq!(broken, by_signer, "{damage}: {signed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_was_kept_elsewhere_outlives_those_of_the_database() {
+    let world = Database::new().await;
+    let account = account_with_a_chain(&world.db).await;
+    let [Signing::Signed(kept)] = <[Signing; 1]>::try_from(sign_all(&world.db).await).expect("one chain") else { panic!("it is whole") };
+    let kept = [kept];
+    let fine = held(&world.db, account, &kept).await;
+    assert_eq!((fine.heads, fine.last_signed_on, fine.broken), (2, Some(kept[0].signed_on), None));
+    for statement in ["delete from audit_log where seq = 4", "delete from audit_head"] {
+        world.admin().await.execute(statement).await.unwrap();
+    }
+    assert!(matches!(verified(&world.db, account).await, Verified::Whole(_)));
+    assert_eq!(held(&world.db, account, &[]).await, Held::default());
+    assert_eq!(held(&world.db, account, &kept).await.broken, Some((4, "it is missing, and a signed head tells of it")));
+
+    // After a new pepper the old signatures say nothing, neither good nor bad.
+    let mut op = world.db.operator().await.unwrap();
+    let other = audit::hold(&mut op, &SigningKey::of(&Pepper([8; 32])), account, &kept).await.unwrap();
+    assert_eq!(other, Held { of_other_keys: 1, ..Held::default() });
 }
