@@ -109,6 +109,50 @@ async fn each_bad_field_is_refused_with_its_pointer_its_value_and_what_is_legal(
 }
 
 #[tokio::test]
+async fn what_is_kept_and_not_executed_is_checked_all_the_same() {
+    let world = World::start().await;
+    let tenant = world.tenant("example.com").await;
+    let origin = |change: Value| json!({"origins": [with(json!({"name": "a", "address": "192.0.2.1"}), change)]});
+    let cases = [
+        (json!({"latitude": 0, "longitude": -181}), "/longitude", "longitude -181 is not in range [-180, 180]"),
+        (json!({"longitude": 1.5}), "/latitude", "latitude is required where longitude is given"),
+        (json!({"check_regions": ["WEU", "WEU"]}), "/check_regions", "check_regions names \"WEU\" twice"),
+        (json!({"health_sources": ["regional", "global"]}), "/health_sources", "health_sources needs at least 1 region in check_regions"),
+        (json!({"description": "x".repeat(1025)}), "/description", "description has 1025 characters and may have at most 1024"),
+        (
+            json!({"notification_email": "x".repeat(1025)}),
+            "/notification_email",
+            "notification_email has 1025 characters and may have at most 1024",
+        ),
+        (
+            json!({"origin_steering": {"policy": "round_robin"}}),
+            "/origin_steering/policy",
+            "origin_steering.policy \"round_robin\" is not one of random, hash, least_outstanding_requests, least_connections",
+        ),
+        (
+            json!({"load_shedding": {"session_policy": "random"}}),
+            "/load_shedding/session_policy",
+            "load_shedding.session_policy \"random\" is not one of hash",
+        ),
+        (
+            json!({"notification_filter": {"pool": {"disable": "no"}}}),
+            "/notification_filter/pool/disable",
+            "notification_filter.pool.disable \"no\" is not true or false",
+        ),
+        (json!({"origins": [{"name": "a"}]}), "/origins/0/address", "origins[0].address is required"),
+        (
+            origin(json!({"name": "a/b"})),
+            "/origins/0/name",
+            "origin name \"a/b\" must be 1 to 100 of letters, digits, \"-\", \"_\", \".\" and spaces",
+        ),
+    ];
+    for (change, pointer, detail) in cases {
+        refused(&world, &tenant, pool_body("eu", change), &[(pointer, detail)]).await;
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_host_header_belongs_to_a_zone_of_the_account_or_is_the_address() {
     let world = World::start().await;
     let tenant = world.tenant("example.com").await;

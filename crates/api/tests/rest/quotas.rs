@@ -1,7 +1,10 @@
 //! Limits hold when many ask at once: fifty creates beside each other, where one more is allowed.
 
 use futures_util::future::join_all;
+use quorate_core::preview::OPEN_MAX;
+use quorate_core::region::Region;
 use quorate_store::accounts::Limits;
+use quorate_store::zones::ZONES_MAX;
 use serde_json::{Value, json};
 
 use crate::world::{LIMITS, Tenant, World, id_of, pool_body};
@@ -64,6 +67,62 @@ async fn of_fifty_load_balancers_of_zones_and_account_the_last_that_fits_is_made
         world.make(&tenant, &there, body("first")).await;
         check(&world, &tenant, &here, (0..AT_ONCE).map(|number| body(&format!("l{number}"))), "load balancers", 2).await;
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn of_fifty_monitor_groups_the_last_that_fits_is_made() {
+    let world = World::start().await;
+    let tenant = world.tenant_with("example.com", Limits { monitors: 2, ..LIMITS }).await;
+    let monitor = id_of(&world.make(&tenant, &tenant.lb("monitors"), json!({})).await);
+    let member = json!({"monitor_id": monitor, "enabled": true, "monitoring_only": false, "must_be_healthy": false});
+    let body = json!({"description": "", "members": [member]});
+    world.make(&tenant, &tenant.lb("monitor_groups"), body.clone()).await;
+    check(&world, &tenant, &tenant.lb("monitor_groups"), (0..AT_ONCE).map(|_| body.clone()), "monitor groups", 2).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn of_fifty_health_checks_the_last_that_fits_is_made() {
+    let world = World::start().await;
+    let tenant = world.tenant_with("example.com", Limits { healthchecks: 2, ..LIMITS }).await;
+    let body = |number: usize| json!({"name": format!("h{number}"), "address": "192.0.2.1"});
+    world.make(&tenant, &tenant.in_zone("healthchecks"), body(AT_ONCE)).await;
+    check(&world, &tenant, &tenant.in_zone("healthchecks"), (0..AT_ONCE).map(body), "health checks", 2).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn of_fifty_zones_the_last_that_fits_is_made() {
+    let world = World::start().await;
+    let tenant = world.tenant("example.com").await;
+    // One is the tenant's own, and one more is free.
+    let many = format!(
+        r"insert into zone (account_id, zone_id, name)
+          select '\x{}', decode(md5(n::text), 'hex'), 'z' || n || '.example' from generate_series(3, {ZONES_MAX}) as n",
+        tenant.account
+    );
+    sqlx::Executor::execute(&mut world.admin_session().await, sqlx::AssertSqlSafe(many)).await.expect("inserts");
+    let account = json!({"id": tenant.account.to_string()});
+    let bodies = (0..AT_ONCE).map(|number| json!({"name": format!("m{number}.example"), "account": account}));
+    check(&world, &tenant, "/zones", bodies, "zones", ZONES_MAX).await;
+    // Zones that are there by no doing of the program have no trail.
+    let gone = "delete from zone where name like 'z%.example'";
+    sqlx::Executor::execute(&mut world.admin_session().await, gone).await.expect("deletes");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn of_fifty_previews_the_last_that_may_be_open_begins() {
+    let world = World::start().await;
+    let tenant = world.tenant("example.com").await;
+    world.pop("lhr", Region::Weu, "London", "GB").await;
+    let pool = id_of(&world.make(&tenant, &tenant.lb("pools"), pool_body("eu", json!({"check_regions": ["WEU"]}))).await);
+    let path = tenant.lb(&format!("pools/{pool}/preview"));
+    for _ in 1..OPEN_MAX {
+        world.make(&tenant, &path, json!({})).await;
+    }
+    check(&world, &tenant, &path, (0..AT_ONCE).map(|_| json!({})), "open previews", OPEN_MAX).await;
     world.end().await;
 }
 

@@ -13,6 +13,10 @@ struct Objects {
     pool: String,
     balancer: String,
     group: String,
+    preview: String,
+    healthcheck: String,
+    /// A preview of a health check.
+    previewed: String,
 }
 
 /// A body of mine that names something of another's.
@@ -22,7 +26,17 @@ impl Objects {
     /// Identifiers that nobody has.
     fn absent() -> Self {
         let id = |digit: &str| digit.repeat(32);
-        Self { account: id("1"), zone: id("2"), monitor: id("3"), pool: id("4"), balancer: id("5"), group: id("6") }
+        Self {
+            account: id("1"),
+            zone: id("2"),
+            monitor: id("3"),
+            pool: id("4"),
+            balancer: id("5"),
+            group: id("6"),
+            preview: id("7"),
+            healthcheck: id("8"),
+            previewed: id("9"),
+        }
     }
 
     async fn make(world: &World, tenant: &Tenant) -> Self {
@@ -33,70 +47,60 @@ impl Objects {
         let member = json!({"monitor_id": monitor, "enabled": true, "monitoring_only": false, "must_be_healthy": false});
         let body = json!({"description": "", "members": [member]});
         let group = id_of(&world.make(tenant, &tenant.lb("monitor_groups"), body).await);
-        Self { account: tenant.account.to_string(), zone: tenant.zone.to_string(), monitor, pool, balancer, group }
+        let preview = world.make(tenant, &tenant.lb(&format!("pools/{pool}/preview")), json!({})).await;
+        let preview = preview["preview_id"].as_str().expect("an id").to_owned();
+        let [healthcheck, previewed] = [tenant.in_zone("healthchecks"), tenant.in_zone("healthchecks/preview")];
+        let check = || json!({"name": "shop", "address": "192.0.2.1"});
+        let healthcheck = id_of(&world.make(tenant, &healthcheck, check()).await);
+        let previewed = id_of(&world.make(tenant, &previewed, check()).await);
+        let (account, zone) = (tenant.account.to_string(), tenant.zone.to_string());
+        Self { account, zone, monitor, pool, balancer, group, preview, healthcheck, previewed }
     }
 
-    fn fill(&self, template: &str) -> String {
-        template
-            .replace("{account_id}", &self.account)
-            .replace("{zone_id}", &self.zone)
-            .replace("{monitor_id}", &self.monitor)
-            .replace("{pool_id}", &self.pool)
-            .replace("{load_balancer_id}", &self.balancer)
-            .replace("{monitor_group_id}", &self.group)
+    /// What stands for a parameter of that path.
+    fn value(&self, path: &str, place: &str) -> &str {
+        match place {
+            "{account_id}" => &self.account,
+            "{zone_id}" => &self.zone,
+            "{monitor_id}" => &self.monitor,
+            "{pool_id}" => &self.pool,
+            "{load_balancer_id}" => &self.balancer,
+            "{monitor_group_id}" => &self.group,
+            "{preview_id}" => &self.preview,
+            "{healthcheck_id}" if path.contains("/healthchecks/preview/") => &self.previewed,
+            "{healthcheck_id}" => &self.healthcheck,
+            "{region_id}" => "WEU",
+            other => panic!("{path} asks for {other}: let a tenant have one"),
+        }
     }
 }
 
-/// Every route that names something in its path, with a body that is legal where one is read.
-fn routes() -> Vec<(&'static str, String, Option<Value>)> {
-    let pool = || pool_body("x", json!({}));
-    let mut routes = Vec::new();
-    for below in ["/accounts/{account_id}/load_balancers", "/user/load_balancers"] {
-        let mut add = |method, path: &str, body| routes.push((method, format!("{below}{path}"), body));
-        add("GET", "/monitors", None);
-        add("POST", "/monitors", Some(json!({})));
-        add("GET", "/monitors/{monitor_id}", None);
-        add("PUT", "/monitors/{monitor_id}", Some(json!({"timeout": 9})));
-        add("PATCH", "/monitors/{monitor_id}", Some(json!({"timeout": 9})));
-        add("DELETE", "/monitors/{monitor_id}", None);
-        add("GET", "/pools", None);
-        add("POST", "/pools", Some(pool()));
-        add("GET", "/pools/{pool_id}", None);
-        add("PUT", "/pools/{pool_id}", Some(pool()));
-        add("PATCH", "/pools/{pool_id}", Some(json!({"description": "taken"})));
-        add("DELETE", "/pools/{pool_id}", None);
-        add("GET", "/pools/{pool_id}/health", None);
-        add("GET", "/pools/{pool_id}/quorum", None);
-        add("GET", "/pools/{pool_id}/references", None);
-        add("GET", "/monitors/{monitor_id}/references", None);
-        add("PATCH", "/pools", Some(json!({"notification_email": ""})));
-    }
-    let mut add = |method, path: &str, body| routes.push((method, path.to_owned(), body));
-    add("GET", "/accounts/{account_id}/load_balancers/monitor_groups", None);
-    add("POST", "/accounts/{account_id}/load_balancers/monitor_groups", Some(json!({})));
-    add("GET", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}", None);
-    add("PUT", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}", Some(json!({})));
-    add("PATCH", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}", Some(json!({"description": "taken"})));
-    add("DELETE", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}", None);
-    add("GET", "/accounts/{account_id}/load_balancers/monitor_groups/{monitor_group_id}/references", None);
-    add("GET", "/accounts/{account_id}/load_balancers/usage", None);
-    add("GET", "/accounts/{account_id}/load_balancers/search", None);
-    add("GET", "/accounts/{account_id}/load_balancers/regions", None);
-    add("GET", "/accounts/{account_id}/load_balancers/regions/WEU", None);
-    add("GET", "/accounts/{account_id}/load_balancing_analytics/events", None);
-    add("GET", "/accounts/{account_id}", None);
-    add("GET", "/zones/{zone_id}", None);
-    add("DELETE", "/zones/{zone_id}", None);
-    for below in ["/zones/{zone_id}/load_balancers", "/accounts/{account_id}/load_balancers"] {
-        let one = format!("{below}/{{load_balancer_id}}");
-        add("GET", below, None);
-        add("POST", below, Some(json!({})));
-        add("GET", &one, None);
-        add("PUT", &one, Some(json!({})));
-        add("PATCH", &one, Some(json!({"enabled": false})));
-        add("DELETE", &one, None);
-    }
-    routes
+/// The parameters of a path.
+fn places(path: &str) -> Vec<&str> {
+    path.split('/').filter(|step| step.starts_with('{')).collect()
+}
+
+/// What is answered for one that is foreign or absent.
+fn refusal(path: &str, place: &str) -> (u16, Value) {
+    let (status, code, message) = match place {
+        "{account_id}" => (403, 9109, "Unauthorized to access requested resource"),
+        "{zone_id}" => (404, 1001, "zone not found"),
+        "{monitor_id}" => (404, 1001, "monitor not found"),
+        "{pool_id}" => (404, 1001, "pool not found"),
+        "{load_balancer_id}" => (404, 1001, "load balancer not found"),
+        "{monitor_group_id}" => (404, 1001, "monitor group not found"),
+        "{preview_id}" => (404, 1001, "preview not found"),
+        "{healthcheck_id}" if path.contains("/healthchecks/preview/") => (404, 1001, "health check preview not found"),
+        "{healthcheck_id}" => (404, 1001, "health check not found"),
+        other => panic!("{path} asks for {other}: say how it is refused"),
+    };
+    (status, json!([{"code": code, "message": message}]))
+}
+
+/// A body that would change something where it was let.
+fn harmful(path: &str) -> Value {
+    let of_pool = path.contains("/pools");
+    if of_pool { pool_body("taken", json!({})) } else { json!({"timeout": 9, "description": "taken"}) }
 }
 
 #[tokio::test]
@@ -105,34 +109,29 @@ async fn what_is_foreign_answers_like_what_is_absent_on_every_route() {
     let (mine, theirs) = (world.tenant("mine.example").await, world.tenant("theirs.example").await);
     let (my, their, absent) = (Objects::make(&world, &mine).await, Objects::make(&world, &theirs).await, Objects::absent());
     let before = snapshot(&world, &theirs, &their).await;
+    // Every route that there is, so none can be forgotten here.
+    let description = world.send_raw("GET", "/openapi.json", &[], "").await.body;
     let mut compared = 0;
-    for (method, template, body) in routes() {
-        // Each place of the path in turn is foreign, then absent; the others are mine.
-        for place in ["{account_id}", "{zone_id}", "{monitor_id}", "{pool_id}", "{load_balancer_id}", "{monitor_group_id}"] {
-            if !template.contains(place) {
-                continue;
+    for (path, methods) in description["paths"].as_object().expect("paths") {
+        let Some(path) = path.strip_prefix("/client/v4") else { continue };
+        for method in methods.as_object().expect("methods").keys().map(|method| method.to_uppercase()) {
+            let body = ["POST", "PUT", "PATCH"].contains(&method.as_str()).then(|| harmful(path));
+            // Each place of the path in turn is foreign, then absent; the others are mine.
+            for place in places(path).into_iter().filter(|place| *place != "{region_id}") {
+                let ask = |objects: &Objects| {
+                    let value = |known| if known == place { objects.value(path, known) } else { my.value(path, known) };
+                    let concrete = places(path).into_iter().fold(path.to_owned(), |path, known| path.replace(known, value(known)));
+                    let (world, mine, method, body) = (&world, &mine, &method, body.clone());
+                    async move { world.ask(mine, method, &concrete, body).await }
+                };
+                let (foreign, missing) = (ask(&their).await, ask(&absent).await);
+                assert_eq!((foreign.status, &foreign.text), (missing.status, &missing.text), "{method} {path}, {place}");
+                assert_eq!(foreign.refused(), refusal(path, place), "{method} {path}, {place}");
+                compared += 1;
             }
-            let ask = |objects: &Objects| {
-                let path = my.fill(&template.replace(place, &objects.fill(place)));
-                let (world, mine, body) = (&world, &mine, body.clone());
-                async move { world.ask(mine, method, &path, body).await }
-            };
-            let (foreign, missing) = (ask(&their).await, ask(&absent).await);
-            assert_eq!((foreign.status, &foreign.text), (missing.status, &missing.text), "{method} {template}, {place}");
-            let expected = match place {
-                "{account_id}" => (403, 9109, "Unauthorized to access requested resource"),
-                "{zone_id}" => (404, 1001, "zone not found"),
-                "{monitor_id}" => (404, 1001, "monitor not found"),
-                "{pool_id}" => (404, 1001, "pool not found"),
-                "{monitor_group_id}" => (404, 1001, "monitor group not found"),
-                _ => (404, 1001, "load balancer not found"),
-            };
-            let (status, code, message) = expected;
-            assert_eq!(foreign.refused(), (status, json!([{"code": code, "message": message}])), "{method} {template}, {place}");
-            compared += 1;
         }
     }
-    assert_eq!(compared, 81, "every place of every route");
+    assert!(compared > 100, "{compared}");
     assert_eq!(snapshot(&world, &theirs, &their).await, before, "nothing of theirs changed");
     world.end().await;
 }
@@ -179,6 +178,7 @@ async fn lists_hold_what_is_ones_own_and_nothing_else() {
         (mine.lb("pools"), &my.pool),
         ("/user/load_balancers/pools".to_owned(), &my.pool),
         (mine.in_zone("load_balancers"), &my.balancer),
+        (mine.in_zone("healthchecks"), &my.healthcheck),
         ("/zones".to_owned(), &my.zone),
         ("/accounts".to_owned(), &my.account),
     ] {
@@ -201,6 +201,9 @@ async fn snapshot(world: &World, tenant: &Tenant, objects: &Objects) -> Vec<Stri
         tenant.lb("monitor_groups"),
         tenant.lb("pools"),
         tenant.in_zone("load_balancers"),
+        tenant.in_zone("healthchecks"),
+        tenant.in_zone(&format!("healthchecks/preview/{}", objects.previewed)),
+        tenant.lb(&format!("preview/{}", objects.preview)),
         tenant.lb(&format!("pools/{}/quorum", objects.pool)),
         tenant.lb("usage"),
     ] {

@@ -270,6 +270,21 @@ async fn rules() {
                 "/rules/0/fixed_response/content_type",
                 "rules[0].fixed_response.content_type has 33 characters and may have at most 32",
             ),
+            case(
+                json!({"rules": [{"fixed_response": {"location": "x".repeat(2049)}}]}),
+                "/rules/0/fixed_response/location",
+                "rules[0].fixed_response.location has 2049 characters and may have at most 2048",
+            ),
+            case(
+                json!({"rules": [{"fixed_response": {"message_body": "x".repeat(1025)}}]}),
+                "/rules/0/fixed_response/message_body",
+                "rules[0].fixed_response.message_body has 1025 characters and may have at most 1024",
+            ),
+            case(
+                json!({"rules": [{"overrides": {}, "terminates": "yes"}]}),
+                "/rules/0/terminates",
+                "rules[0].terminates \"yes\" is not true or false",
+            ),
         ]
     })
     .await;
@@ -289,6 +304,11 @@ async fn pool_sets() {
                 json!({"pool_sets": [{"name": "s"}]}),
                 "/pool_sets/0",
                 "POOL_SET_NO_INTENT: pool_sets[0] must have overrides.pools or fixed_response",
+            ),
+            case(
+                json!({"pool_sets": [{"name": "x".repeat(201), "overrides": {"pools": [pool]}}]}),
+                "/pool_sets/0/name",
+                "pool_sets[0].name has 201 characters and may have at most 200",
             ),
             case(set(pool, json!({})), "/pool_sets/0/match", "POOL_SET_EMPTY_MATCH: pool_sets[0].match must have default true or a topology"),
             case(
