@@ -1,6 +1,7 @@
 //! `cargo xtask bench …`: figures, and the command that gives each.
 
 mod kills;
+mod memory;
 mod probes;
 
 use anyhow::Result;
@@ -19,7 +20,9 @@ pub(crate) enum Bench {
     },
     /// Kill origins under real role processes: how long the committed event takes, and the memory of each role.
     Kills(kills::Kills),
-    /// What a probe costs beside HAProxy, the blackbox exporter and a bare program.
+    /// What checks cost a worker in memory, at rest and while it probes.
+    Memory(memory::Memory),
+    /// What a probe costs beside HAProxy, the blackbox exporter, fping and a bare program.
     Probes(probes::Probes),
 }
 
@@ -28,6 +31,7 @@ impl Bench {
         match self {
             Self::Crates { arguments } => crates(&arguments).await,
             Self::Kills(kills) => kills.run().await,
+            Self::Memory(memory) => memory.run().await,
             Self::Probes(probes) => probes.run().await,
         }
     }

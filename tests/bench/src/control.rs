@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
-use quorate_core::bucket::Bucket;
+use quorate_core::bucket::{BUCKETS, Bucket};
 use quorate_core::check::Check;
 use quorate_core::ids::ReplicaId;
 use quorate_core::vote::VoteState;
-use quorate_proto::convert::{BucketMap, Chunk, Replica, manifest_hash, sort_entries};
+use quorate_proto::convert::{BucketMap, Change, Chunk, Replica, manifest_hash, sort_entries};
 use quorate_proto::v1::control_message::Body as Say;
 use quorate_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServer};
 use quorate_proto::v1::worker_message::Body as Heard;
@@ -22,8 +22,6 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
-/// Buckets that the checks are spread over.
-const BUCKETS: u16 = 16;
 /// Bytes of a message that control reads.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 const REPLICA: [u8; 16] = [1; 16];
@@ -32,7 +30,7 @@ const ROUND_MS: u32 = 10_000;
 
 pub(crate) struct Control {
     pub(crate) url: String,
-    /// Checks that were up in the last round.
+    /// Checks that are up, by rounds and deltas.
     up: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
@@ -86,7 +84,7 @@ impl WorkerGateway for Gateway {
         let (out, outgoing) = mpsc::channel(64);
         let (map, manifests, up) = (owns_everything(&self.url), self.manifests.clone(), Arc::clone(&self.up));
         let listening = async move {
-            let mut counts = [0; BUCKETS as usize];
+            let mut told = Told::new(&manifests);
             while let Some(Ok(message)) = incoming.next().await {
                 let mut answers = Vec::new();
                 match message.body {
@@ -96,12 +94,12 @@ impl WorkerGateway for Gateway {
                     }
                     Some(Heard::Round(round)) => {
                         answers.push(Say::RoundAck(RoundAck { seq: round.seq, next_round_ms: ROUND_MS }));
-                        for chunk in round.chunks.into_iter().filter_map(|chunk| Chunk::try_from(chunk).ok()) {
-                            let place = usize::from(chunk.bucket.number());
-                            let count = manifests.get(place).map_or(0, |manifest| manifest.add.len());
-                            counts[place] = chunk.states(count).map_or(0, |states| states.filter(|state| *state == VoteState::Up).count());
-                        }
-                        up.store(counts.iter().sum(), Ordering::Relaxed);
+                        round.chunks.into_iter().filter_map(|chunk| Chunk::try_from(chunk).ok()).for_each(|chunk| told.take_chunk(&chunk));
+                        up.store(told.up, Ordering::Relaxed);
+                    }
+                    Some(Heard::Delta(delta)) => {
+                        delta.entries.iter().filter_map(|entry| Change::try_from(entry).ok()).for_each(|change| told.take_change(&change));
+                        up.store(told.up, Ordering::Relaxed);
                     }
                     _ => {}
                 }
@@ -114,6 +112,44 @@ impl WorkerGateway for Gateway {
         };
         let outgoing = ReceiverStream::new(outgoing);
         Ok(Response::new(Box::pin(Spoken { outgoing, listening: Box::pin(listening), done: false })))
+    }
+}
+
+/// What a worker has told of each check.
+struct Told {
+    /// By bucket and position.
+    states: Vec<Vec<VoteState>>,
+    up: usize,
+}
+
+impl Told {
+    fn new(manifests: &[ManifestDelta]) -> Self {
+        let mut states = vec![Vec::new(); BUCKETS.into()];
+        for manifest in manifests {
+            if let Some(states) = usize::try_from(manifest.bucket).ok().and_then(|bucket| states.get_mut(bucket)) {
+                states.resize(manifest.add.len(), VoteState::Unknown);
+            }
+        }
+        Self { states, up: 0 }
+    }
+
+    fn take_chunk(&mut self, chunk: &Chunk) {
+        let states = &mut self.states[usize::from(chunk.bucket.number())];
+        if let Ok(now) = chunk.states(states.len()) {
+            let up = |states: &[VoteState]| states.iter().filter(|state| **state == VoteState::Up).count();
+            self.up -= up(states);
+            *states = now.collect();
+            self.up += up(states);
+        }
+    }
+
+    fn take_change(&mut self, change: &Change) {
+        let states = &mut self.states[usize::from(change.bucket.number())];
+        if let Some(state) = usize::try_from(change.position).ok().and_then(|position| states.get_mut(position)) {
+            self.up -= usize::from(*state == VoteState::Up);
+            *state = change.detail.state;
+            self.up += usize::from(*state == VoteState::Up);
+        }
     }
 }
 

@@ -5,7 +5,9 @@
 mod control;
 mod farm;
 mod floor;
+mod icmp_floor;
 mod measure;
+mod memory;
 mod peers;
 mod rows;
 mod worker;
@@ -23,16 +25,22 @@ struct Arguments {
 enum Role {
     /// Measure: start the origins and one program after the other.
     Run(rows::Run),
+    /// Measure what checks cost in memory.
+    Memory(memory::MemoryOfChecks),
     /// Quorate's worker, whole, for a control at this URL.
     Worker(worker::Arguments),
     /// The bare program.
     Floor(floor::Floor),
+    /// The bare program for pings.
+    IcmpFloor(icmp_floor::IcmpFloor),
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().role {
         Role::Run(run) => run.run(),
+        Role::Memory(memory) => memory.run(),
         Role::Worker(worker) => worker.run(),
         Role::Floor(floor) => floor.run(),
+        Role::IcmpFloor(floor) => floor.run(),
     }
 }

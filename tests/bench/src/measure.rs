@@ -16,17 +16,31 @@ pub(crate) struct Usage {
 }
 
 pub(crate) fn usage(pid: u32) -> Result<Usage> {
-    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).with_context(|| format!("the process {pid} has ended"));
-    let stat = read("stat")?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("the process {pid} has ended"))?;
     // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th field behind it.
     let after_name = stat.rsplit_once(')').context("a line of stat")?.1;
     let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    let status = read("status")?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("resident memory")?;
-    Ok(Usage {
-        cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND),
-        resident_kib: resident.trim_end_matches("kB").trim().parse().context("a number of KiB")?,
-    })
+    Ok(Usage { cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND), resident_kib: memory(pid)?.resident_kib })
+}
+
+/// Memory of a process.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "the unit is what they share")]
+pub(crate) struct Memory {
+    pub(crate) resident_kib: u64,
+    /// Of that what no file is behind: not the program's code.
+    pub(crate) anonymous_kib: u64,
+    /// The most that was ever resident.
+    pub(crate) most_kib: u64,
+}
+
+pub(crate) fn memory(pid: u32) -> Result<Memory> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("the process {pid} has ended"))?;
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).with_context(|| name.to_owned())?;
+        line.trim_end_matches("kB").trim().parse::<u64>().context("a number of KiB")
+    };
+    Ok(Memory { resident_kib: kib("VmRSS")?, anonymous_kib: kib("RssAnon")?, most_kib: kib("VmHWM")? })
 }
 
 /// Echo requests that this network namespace has answered so far.

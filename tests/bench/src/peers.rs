@@ -31,6 +31,25 @@ impl Running {
         Ok(Self(command.spawn().with_context(|| format!("cannot run {}", program.display()))?))
     }
 
+    /// Quorate's worker for a control: this bench's own, or another program, told what an operator tells it.
+    pub(crate) fn worker(program: Option<&Path>, control: &str, folder: &Path) -> Result<Self> {
+        let Some(program) = program else {
+            return Self::start(
+                &std::env::current_exe()?,
+                &["worker", "--control", control, "--ca", &folder.join("ca.pem").to_string_lossy()],
+            );
+        };
+        let (token, config) = (folder.join("token"), folder.join("quorate.toml"));
+        fs::write(&token, crate::worker::token()?.encode())?;
+        fs::write(
+            &config,
+            format!("[worker]\naccount_probes_per_second_max = 1000000\ndata_dir = \"{}\"\n", folder.join("data").display()),
+        )?;
+        let [token, config] = [&token, &config].map(|path| path.to_string_lossy());
+        let arguments = ["worker", "--config", &config, "--token-file", &token, "--control-url", control, "--allow-cidr", "127.0.0.0/8"];
+        Self::start(program, &[&arguments[..], &["--listen", "127.0.0.1:0"]].concat())
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -65,6 +84,16 @@ pub(crate) fn haproxy(row: &Row, port: u16, folder: &Path) -> Result<Option<Runn
     let file = folder.join("haproxy.cfg");
     fs::write(&file, config)?;
     Running::start(Path::new("/usr/sbin/haproxy"), &["-db", "-q", "-f", &file.to_string_lossy()]).map(Some)
+}
+
+/// fping, for a row of pings.
+pub(crate) fn fping(row: &Row, folder: &Path) -> Result<Running> {
+    let origins: Vec<String> = (0..row.count).map(|number| farm::address(number).to_string()).collect();
+    let file = folder.join("fping.txt");
+    fs::write(&file, origins.join("\n"))?;
+    let [period, file] = [&row.interval_ms.to_string(), &*file.to_string_lossy()].map(str::to_owned);
+    let arguments = ["--loop", "--quiet", "--interval", "1", "--timeout", "1000", "--period", &period, "--file", &file];
+    Running::start(Path::new("/usr/bin/fping"), &arguments)
 }
 
 fn http_check() -> String {

@@ -113,6 +113,13 @@ impl Run {
             let floor = Running::start(&us, &arguments)?;
             print(row, "floor", Some(self.measure(row, farm, &floor).await?));
         }
+        if row.kind == Kind::Icmp {
+            let told = [row.count.to_string(), row.interval_ms.to_string(), (row.interval_ms / 100).clamp(1, 50).to_string()];
+            let [count, interval, tick] = told.each_ref().map(String::as_str);
+            let floor = Running::start(&us, &["icmp-floor", "--count", count, "--interval-ms", interval, "--tick-ms", tick])?;
+            print(row, "floor", Some(self.measure(row, farm, &floor).await?));
+            print(row, "fping", Some(self.measure(row, farm, &peers::fping(row, folder)?).await?));
+        }
         match peers::haproxy(row, port, folder)? {
             Some(haproxy) => print(row, "haproxy", Some(self.measure(row, farm, &haproxy).await?)),
             None => print(row, "haproxy", None),
@@ -164,7 +171,7 @@ fn u32_to_f64(number: u64) -> Result<f64> {
     Ok(f64::from(u32::try_from(number).context("a number of this bench has 32 bits")?))
 }
 
-fn check(row: &Row, number: u32, port: u16) -> Check {
+pub(crate) fn check(row: &Row, number: u32, port: u16) -> Check {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
     let http = |tls| {

@@ -11,8 +11,11 @@ use crate::command::{self, cargo};
 use crate::workspace;
 
 /// The peers, as Debian names them, and their programs.
-const PEERS: [(&str, &str); 2] =
-    [("haproxy", "/usr/sbin/haproxy"), ("prometheus-blackbox-exporter", "/usr/bin/prometheus-blackbox-exporter")];
+const PEERS: [(&str, &str); 3] = [
+    ("fping", "/usr/bin/fping"),
+    ("haproxy", "/usr/sbin/haproxy"),
+    ("prometheus-blackbox-exporter", "/usr/bin/prometheus-blackbox-exporter"),
+];
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -23,12 +26,8 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// Gets the peers where they are missing, builds, and measures in a network of its own: origins on the second CPU,
-    /// what is measured on the first.
+    /// Gets the peers where they are missing, builds, and measures.
     pub(crate) async fn run(self) -> Result<()> {
-        if !geteuid().is_root() {
-            bail!("the bench makes a network namespace, and pings: run it as root");
-        }
         let missing: Vec<&str> = PEERS.iter().filter(|(_, program)| !Path::new(program).exists()).map(|(package, _)| *package).collect();
         if !missing.is_empty() {
             let mut install = Command::new("apt-get");
@@ -36,10 +35,18 @@ impl Probes {
             command::run(install).await?;
         }
         command::run(cargo(&["build", "--release", "-p", "quorate-bench"])).await?;
-        let mut run = Command::new("unshare");
-        let network = "ip link set lo up && ulimit -n \"$(ulimit -H -n)\" && exec \"$@\"";
-        run.args(["--net", "--", "sh", "-c", network, "sh", "taskset", "-c", "1"]);
-        run.arg(workspace::target().join("release/quorate-bench")).arg("run").args(self.arguments);
-        command::run(run).await
+        in_a_network("run", &self.arguments).await
     }
+}
+
+/// Runs a measurement of the bench in a network of its own: origins on the second CPU, what is measured on the first.
+pub(super) async fn in_a_network(what: &str, arguments: &[String]) -> Result<()> {
+    if !geteuid().is_root() {
+        bail!("the bench makes a network namespace, and pings: run it as root");
+    }
+    let mut run = Command::new("unshare");
+    let network = "ip link set lo up && ulimit -n \"$(ulimit -H -n)\" && exec \"$@\"";
+    run.args(["--net", "--", "sh", "-c", network, "sh", "taskset", "-c", "1"]);
+    run.arg(workspace::target().join("release/quorate-bench")).arg(what).args(arguments);
+    command::run(run).await
 }

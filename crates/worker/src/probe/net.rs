@@ -13,7 +13,7 @@ use super::classify::classify;
 use super::connect::connect;
 use super::expiry::Expiry;
 use super::fault::Fault;
-use super::icmp::IcmpSockets;
+use super::icmp::{IcmpSockets, Pingers};
 use super::limit::Limit;
 use super::resolve::Resolver;
 use super::target::{Ask, Host, Target};
@@ -35,7 +35,7 @@ pub(super) struct Net {
     limit: Limit,
     expiry: Expiry,
     source: Option<IpAddr>,
-    pub(super) icmp: IcmpSockets,
+    pub(super) pingers: Pingers,
     pub(super) tls: Tls,
     /// The User-Agent up to the pool's id.
     user_agent: String,
@@ -70,7 +70,7 @@ impl NetProber {
             expiry: Expiry::default(),
             limit: Limit::new(config.address_probes_per_second_max, Instant::now()),
             source: config.source_address,
-            icmp: IcmpSockets::detect(),
+            pingers: Pingers::new(IcmpSockets::detect()),
             tls: Tls::new(config.extra_ca_pem.as_deref(), &config.zones, config.tls)?,
             user_agent,
         };

@@ -7,7 +7,7 @@ mod errors;
 pub(crate) mod fuzz;
 mod http;
 mod names;
-mod network;
+pub(super) mod network;
 mod ping;
 mod policy;
 mod reach;

@@ -14,7 +14,7 @@ const LOOPBACK: &str = "PATH=$PATH:/usr/sbin:/sbin; set -e; ip link set lo up; i
 /// Runs `test`, an async closure of the test that calls this, in a network that `setup`, a shell
 /// script, makes: by running that one test again in a process of its own. Where the system allows
 /// nobody a namespace the test is skipped, and says so.
-pub(super) fn within<T: AsyncFnOnce()>(setup: &str, test: T) {
+pub(in crate::probe) fn within<T: AsyncFnOnce()>(setup: &str, test: T) {
     run(setup, &[], test);
 }
 

@@ -1,9 +1,11 @@
 //! `icmp_ping` and `udp_icmp`, each in a network of its own.
 
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use quorate_core::check::{Check, Probe};
 use quorate_core::failure::FailureReason as R;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::checks::tcp_check;
@@ -28,15 +30,6 @@ async fn echoes() {
         let (rtt, echo) = (outcome.rtt.expect("measured"), outcome.phases.echo.expect("timed"));
         assert!(rtt > Duration::ZERO && rtt <= echo, "{rtt:?} of {echo:?}");
     }
-    // One socket a ping, so that none takes another's reply.
-    let many = (0..50).map(|number| if number % 2 == 0 { "127.0.0.1" } else { "127.0.0.2" });
-    let mut running = tokio::task::JoinSet::new();
-    let prober = std::sync::Arc::new(prober);
-    for address in many {
-        let prober = prober.clone();
-        running.spawn(async move { ask(&prober, &ping(address)).await.finding });
-    }
-    assert_eq!(running.join_all().await, [Finding::Passed; 50]);
 }
 
 const OWN: &str = "ip addr add 198.41.0.4/32 dev lo; ip -6 addr add 2001:500::1/128 dev lo";
@@ -107,6 +100,57 @@ fn what_the_network_says_of_the_way_is_the_reason() {
     });
 }
 
+fn sockets_open() -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").expect("a list of descriptors").filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+    open.filter(|fd| fd.to_string_lossy().starts_with("socket:")).count()
+}
+
+/// Thousands at once, with every kind of end, over one socket a family.
+async fn mixture() {
+    let ends = [
+        ("127.0.0.1", Finding::Passed),
+        ("9.9.9.9", failed(R::NoRouteToHost)),
+        ("127.0.0.2", Finding::Passed),
+        ("9.9.8.8", failed(R::NetworkUnreachable)),
+        ("198.41.0.4", Finding::Passed),
+        ("9.9.6.6", failed(R::OtherFailure)),
+        ("::1", Finding::Passed),
+        // Said by the other side of loopback, in a packet.
+        ("2620:fe:1::9", failed(R::NetworkUnreachable)),
+        ("2001:500::1", Finding::Passed),
+    ];
+    let prober = std::sync::Arc::new(prober(|config| config.address_probes_per_second_max = u32::MAX));
+    let mut running = tokio::task::JoinSet::new();
+    let before = sockets_open();
+    for number in 0..4_500 {
+        let (address, end) = ends[number % ends.len()];
+        let (prober, check) = (prober.clone(), Check { timeout: Duration::from_secs(2), ..ping(address) });
+        running.spawn(async move { (address, ask(&prober, &check).await.finding, end) });
+    }
+    while let Some(ended) = running.join_next().await {
+        let (address, found, expected) = ended.expect("no panic");
+        assert_eq!(found, expected, "{address}");
+        if running.len() % 100 == 0 {
+            assert!(sockets_open() <= before + 2, "{} sockets for {} pings", sockets_open() - before, running.len());
+        }
+    }
+}
+
+const ENDS: &str = "ip route add unreachable 9.9.9.0/24; ip route add throw 9.9.8.0/24";
+
+#[test]
+fn pings_share_a_raw_socket_and_each_is_told_its_own() {
+    within(&format!("{OWN}; {ENDS}; echo '1 0' > /proc/sys/net/ipv4/ping_group_range"), async || mixture().await);
+}
+
+#[test]
+fn pings_share_a_datagram_socket_and_each_is_told_its_own() {
+    within(&format!("{OWN}; {ENDS}; echo '0 0' > /proc/sys/net/ipv4/ping_group_range"), async || {
+        assert_eq!(IcmpSockets::detect().v4, Some(Form::Datagram));
+        mixture().await;
+    });
+}
+
 /// A router one hop away: what leaves by one end of a cable comes in at the other, as if from elsewhere.
 const ROUTER: &str = "
     echo 1 > /proc/sys/net/ipv4/ip_forward
@@ -132,6 +176,97 @@ fn a_router_that_knows_no_way_is_heard() {
         for check in [ping("9.9.1.1"), udp("9.9.1.1", 53), tcp_check("9.9.1.1", 80), ping("9.9.2.2")] {
             let outcome = ask(&prober(|_| {}), &Check { retries: 3, ..check }).await;
             assert_eq!((outcome.finding, outcome.attempts), (failed(R::NoRouteToHost), 1), "{outcome:?}");
+        }
+    });
+}
+
+/// Two addresses of ours, whose pings the kernel leaves to [`answering`].
+const MUTE: &str = "ip addr add 198.41.0.4/32 dev lo; ip addr add 198.41.0.5/32 dev lo; echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all";
+
+/// Answers echo requests to 198.41.0.4: `script` is given how many came before and the request, and
+/// says what is sent, from which of its two addresses. Ends with the process.
+fn answering(mut script: impl FnMut(usize, &[u8]) -> Vec<(&'static str, Vec<u8>)> + Send + 'static) {
+    let raw = |address: &str| {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).expect("we are root here");
+        let address: std::net::IpAddr = address.parse().expect("an address");
+        socket.bind(&std::net::SocketAddr::new(address, 0).into()).expect("it is ours");
+        socket
+    };
+    let mut hearing = raw("198.41.0.4");
+    std::thread::spawn(move || {
+        let mut count = 0;
+        loop {
+            let mut packet = [0; 128];
+            let bytes = hearing.read(&mut packet).expect("it can be read");
+            let echo = &packet[20..bytes];
+            if echo[0] != 8 {
+                continue;
+            }
+            for (from, reply) in script(count, echo) {
+                let to: std::net::SocketAddr = "198.41.0.4:0".parse().expect("an address");
+                raw(from).send_to(&reply, &to.into()).expect("sent");
+            }
+            count += 1;
+        }
+    });
+}
+
+/// The reply to a request, with a byte changed.
+fn reply(request: &[u8], change: Option<usize>) -> Vec<u8> {
+    let mut reply = request.to_vec();
+    (reply[0], reply[2], reply[3]) = (0, 0, 0);
+    if let Some(place) = change {
+        reply[place] ^= 1;
+    }
+    let sum: u32 = reply.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let [.., high, low] = (!(folded + (folded >> 16))).to_be_bytes();
+    (reply[2], reply[3]) = (high, low);
+    reply
+}
+
+async fn forgeries() {
+    let mut first = Vec::new();
+    answering(move |count, request| {
+        let forged = |place| ("198.41.0.4", reply(request, Some(place)));
+        let mut replies = vec![forged(5), forged(7), forged(8), forged(63), ("198.41.0.5", reply(request, None))];
+        match count {
+            0 => first = request.to_vec(),
+            // A timeout late.
+            1 => replies.push(("198.41.0.4", reply(&first, None))),
+            _ => replies.push(("198.41.0.4", reply(request, None))),
+        }
+        replies
+    });
+    let check = Check { retries: 3, ..impatient(ping("198.41.0.4")) };
+    let outcome = ask(&prober(|_| {}), &check).await;
+    assert_eq!((outcome.finding, outcome.attempts), (Finding::Passed, 3), "the first reply that is whole, in time and of whom was asked");
+}
+
+#[test]
+fn a_reply_that_is_forged_or_late_does_not_count_on_a_raw_socket() {
+    within(&format!("{MUTE}; echo '1 0' > /proc/sys/net/ipv4/ping_group_range"), async || forgeries().await);
+}
+
+#[test]
+fn a_reply_that_is_forged_or_late_does_not_count_on_a_datagram_socket() {
+    within(&format!("{MUTE}; echo '0 0' > /proc/sys/net/ipv4/ping_group_range"), async || {
+        assert_eq!(IcmpSockets::detect().v4, Some(Form::Datagram));
+        forgeries().await;
+    });
+}
+
+#[test]
+fn pings_go_on_when_what_has_read_their_replies_is_gone() {
+    within("", async || {
+        let prober = std::sync::Arc::new(prober(|_| {}));
+        for _ in 0..2 {
+            let prober = prober.clone();
+            let pinging = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                runtime.block_on(async { ask(&prober, &ping("127.0.0.1")).await.finding })
+            });
+            assert_eq!(pinging.join().expect("no panic"), Finding::Passed);
         }
     });
 }
