@@ -9,6 +9,7 @@ use quorate_core::evidence::BallotDetail;
 use quorate_core::ids::PoolId;
 use quorate_core::pop::{Pop, PopNo};
 use quorate_core::register::Stamp;
+use quorate_core::spacing::Spacing;
 use quorate_core::vote::VoteState;
 use quorate_store::verdicts::Tick;
 use tokio::time::Instant;
@@ -75,8 +76,10 @@ pub(crate) struct Slot {
     pub(crate) seats_checked: bool,
     /// A commit is under way.
     pub(crate) committing: bool,
-    /// No decision before this: the minimum spacing, or the pause after a refusal.
+    /// No decision before this: the spacing, or the pause after a refusal.
     pub(crate) not_before: Option<Instant>,
+    /// Of decisions that turn something; `None` before the first.
+    pub(crate) spacing: Option<Spacing<Instant>>,
     /// When the vote was heard that a decision is asked for.
     pub(crate) heard_at: Option<Instant>,
     /// When a change that nobody waits for is published on its own.
@@ -128,6 +131,7 @@ impl Slot {
             seats_checked: false,
             committing: false,
             not_before: None,
+            spacing: None,
             heard_at: None,
             calm_due: None,
             later: None,

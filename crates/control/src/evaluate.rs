@@ -1,5 +1,5 @@
-//! Decisions, driven by votes: an idle bucket decides at once, one that has just committed waits for
-//! the minimum spacing. One transaction a bucket, a few at a time, first come first served.
+//! Decisions, driven by votes: an idle bucket decides at once, a few times in a row too; one that turns
+//! more often waits for its spacing. One transaction a bucket, a few at a time, first come first served.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::bucket::{BUCKETS, Bucket};
+use quorate_core::spacing::Spacing;
 use quorate_core::timings::ms;
 use quorate_core::vote::Verdict;
 use quorate_store::verdicts::{CommitError, Committed, Tick, VerdictStore};
@@ -22,6 +23,9 @@ use crate::shared::{DELTA_ENTRIES_PER_SECOND, Shared};
 
 /// Commits under way: as many as the verdict path has connections.
 const COMMITS_MAX: usize = 4;
+/// Decisions that turn something and may follow one another at once in a bucket; of more, those that
+/// follow wait for their spacing and take along what turns meanwhile.
+const TURNS_BURST: u32 = 4;
 /// Pause after the first refusal; it doubles with each that follows.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -223,7 +227,11 @@ fn settle<S: VerdictStore, R: Registry>(shared: &Shared<S, R>, outcome: Outcome)
             shared.fallen.published(&tick);
             slot.refusals = 0;
             // What did not fit goes on at once, behind the buckets that wait.
-            slot.not_before = (!tick.events.is_empty() && !more).then(|| began + ms(shared.timings.tick_ms));
+            slot.not_before = (!tick.events.is_empty() && !more).then(|| {
+                let spacing = slot.spacing.get_or_insert_with(|| Spacing::new(ms(shared.timings.tick_ms), TURNS_BURST, began));
+                spacing.spend(began);
+                spacing.next(began)
+            });
             for verdict in [Verdict::Up, Verdict::Down] {
                 let changes = tick.checks.iter().filter(|change| change.verdict == verdict).count();
                 metrics::counter!("quorate_verdicts_total", "verdict" => if verdict == Verdict::Up { "up" } else { "down" })

@@ -23,6 +23,7 @@ pub mod preview;
 pub mod quorum;
 pub mod region;
 pub mod register;
+pub mod spacing;
 pub mod time;
 pub mod timings;
 pub mod validate;

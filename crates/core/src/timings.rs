@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timings {
     /// A worker sends its whole state this often.
     pub round_ms: u32,
-    /// Minimum spacing of a worker's deltas; an idle worker sends its first changed vote at once.
+    /// Spacing of a worker's deltas. An idle worker sends changed votes at once, up to ten times in a row.
     pub delta_ms: u32,
-    /// Minimum spacing of a bucket's decisions; an idle bucket decides at once.
+    /// Spacing of a bucket's decisions. An idle bucket decides at once, up to four times in a row.
     pub tick_ms: u32,
     /// A vote counts while its session was heard of within this: three rounds and slack.
     pub session_lease_ms: u32,

@@ -15,6 +15,9 @@ pub(crate) struct Kills {
     /// How many of them live and die in parallel, each in a pool of its own; up to 20.
     #[arg(long, default_value_t = 5)]
     pools: usize,
+    /// How many workers there are in the three regions together: 9 or 3.
+    #[arg(long, default_value = "9", value_parser = ["3", "9"])]
+    workers: String,
     /// Measure the debug build.
     #[arg(long)]
     debug: bool,
@@ -28,7 +31,8 @@ impl Kills {
         command::run(cargo(&[&["build"][..], profile, &packages].concat())).await?;
         let database = Database::start().await?;
         let (kills, pools) = (self.count.to_string(), self.pools.to_string());
-        let arguments = [&["run", "--quiet"][..], profile, &["-p", "quorate-testkit", "--bin", "kills", "--", &kills, &pools]].concat();
+        let arguments =
+            [&["run", "--quiet"][..], profile, &["-p", "quorate-testkit", "--bin", "kills", "--", &kills, &pools, &self.workers]].concat();
         let mut run = cargo(&arguments);
         run.env("DATABASE_URL", database.url("postgres"));
         let outcome = command::run(run).await;

@@ -1,7 +1,7 @@
 //! Kills origins and measures how long the committed event takes: `cargo xtask bench kills`.
 //!
-//! Nine workers in three regions, one replica and its database, each a process of its own. Several
-//! pools of one origin each live and die in parallel, each at its own random moments. A killed origin
+//! Workers in three regions, one or three in each, one replica and its database, each a process of its
+//! own. Pools of one origin each live and die in parallel, each at its own random moments. A killed origin
 //! resets every connection, so that it knows when it gave each failing answer; the answer that
 //! completed a majority of the majorities is the deciding one. From there to the event is our own part;
 //! what is before it is the interval, and chance.
@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 const KILLS_DEFAULT: usize = 300;
 const POOLS_DEFAULT: usize = 5;
+const WORKERS_DEFAULT: usize = 9;
 /// How often the committed events are looked for; the error of each measurement.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Event ids that may be in flight at once; far more than there are pools.
@@ -44,10 +45,13 @@ type Seen = HashMap<String, Vec<Instant>>;
 #[tokio::main]
 async fn main() {
     let argument = |index: usize, default: usize| {
-        std::env::args().nth(index).map_or(default, |text| text.parse().expect("the arguments are numbers: of kills, and of pools"))
+        std::env::args()
+            .nth(index)
+            .map_or(default, |text| text.parse().expect("the arguments are numbers: of kills, of pools, and of workers"))
     };
     let (kills, pools) = (argument(1, KILLS_DEFAULT), argument(2, POOLS_DEFAULT).max(1));
-    let world = Plan::nine().default_timings().build().await;
+    let plan = if argument(3, WORKERS_DEFAULT) == 3 { Plan::small() } else { Plan::nine() };
+    let world = plan.default_timings().build().await;
     let monitor = world.operator.creates_monitor(&every_second()).await;
 
     let (tell, seen) = watch::channel(Seen::new());
@@ -64,7 +68,7 @@ async fn main() {
     let results: Vec<Kill> = join_all(lanes).await.into_iter().flatten().collect();
     watching.abort_all();
 
-    println!("{}", report(&results, pools));
+    println!("{}", report(&results, pools, world.workers.len()));
     println!("{}", spent(&world).await);
     println!("{}", memory(&world));
     let mut admin = world.database.admin().await;
@@ -107,6 +111,8 @@ async fn nth_event(seen: &watch::Receiver<Seen>, pool: &str, count: usize) -> In
 
 /// The instant of the answer with which a majority of a majority of the regions had failed.
 fn deciding(world: &World, contacts: &[Contact]) -> Option<Instant> {
+    let regions = world.regions();
+    let a_majority_of = |region: &str| world.workers.iter().filter(|worker| worker.place.region == region).count() / 2 + 1;
     let mut failed: HashMap<&str, Vec<_>> = HashMap::new();
     for contact in contacts.iter().filter(|contact| contact.behaviour.fails_a_plain_check()) {
         let worker = world.workers.iter().find(|worker| worker.source == contact.from)?;
@@ -114,7 +120,7 @@ fn deciding(world: &World, contacts: &[Contact]) -> Option<Instant> {
         if !of_region.contains(&contact.from) {
             of_region.push(contact.from);
         }
-        if failed.values().filter(|workers| workers.len() >= 2).count() >= 2 {
+        if failed.iter().filter(|(region, workers)| workers.len() >= a_majority_of(region)).count() > regions.len() / 2 {
             return Some(contact.at);
         }
     }
@@ -143,8 +149,8 @@ async fn watch_events(mut session: PgConnection, tell: watch::Sender<Seen>) {
     }
 }
 
-fn report(results: &[Kill], pools: usize) -> String {
-    let mut text = format!("{} kills of {pools} origins in parallel\n", results.len());
+fn report(results: &[Kill], pools: usize, workers: usize) -> String {
+    let mut text = format!("{} kills of {pools} origins in parallel, {workers} workers\n", results.len());
     for (name, part) in [("kill to event", (|kill| kill.whole) as fn(&Kill) -> Duration), ("own part", |kill| kill.own)] {
         let mut times: Vec<_> = results.iter().map(part).collect();
         times.sort_unstable();

@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 /// Entries of deltas a second, where control names no other bound.
 pub(super) const DELTA_ENTRIES_PER_SECOND: u32 = 2_000;
+/// Deltas that may go at once, however soon one after another; of more, those that follow wait for
+/// their spacing and take along what comes meanwhile.
+pub(super) const NEWS_BURST: u32 = 10;
 
 /// A second's worth of entries at most, refilled as time goes.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use metrics::{counter, histogram};
 use prost::Message as _;
 use quorate_core::ids::ReplicaId;
+use quorate_core::spacing::Spacing;
 use quorate_core::timings::{Timings, ms};
 use quorate_proto::PROTOCOL;
 use quorate_proto::convert::{BucketMap, Change, Hello, Malformed, ProbeAnswer};
@@ -24,7 +25,7 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::directory::Directory;
-use super::pace::{Backoff, Budget, DELTA_ENTRIES_PER_SECOND, Rhythm};
+use super::pace::{Backoff, Budget, DELTA_ENTRIES_PER_SECOND, NEWS_BURST, Rhythm};
 use super::transport::Transport;
 use crate::board::CHECKS_MAX;
 use crate::hub::Hub;
@@ -161,13 +162,14 @@ fn message(body: ToControl) -> WorkerMessage {
 struct Session<'a> {
     around: Around<'a>,
     replica: ReplicaId,
-    timings: Timings,
     message_bytes_max: usize,
     outbox: SessionId,
     out: mpsc::Sender<WorkerMessage>,
     queue: VecDeque<WorkerMessage>,
     reporter: Reporter,
     budget: Budget,
+    /// Of news.
+    spacing: Spacing<Instant>,
     rhythm: Rhythm,
     /// For the answers to one-off probes.
     answers: mpsc::Sender<ProbeAnswer>,
@@ -195,13 +197,13 @@ impl<'a> Session<'a> {
         Self {
             around,
             replica,
-            timings,
             message_bytes_max: or(limits.message_bytes_max, MESSAGE_BYTES_MAX).min(MESSAGE_BYTES_MAX),
             outbox,
             out,
             queue: VecDeque::new(),
             reporter: Reporter::default(),
             budget: Budget::new(per_second, now),
+            spacing: Spacing::new(ms(timings.delta_ms), NEWS_BURST, now),
             rhythm: Rhythm::new(ms(timings.round_ms), now),
             answers,
             answered,
@@ -299,7 +301,8 @@ impl<'a> Session<'a> {
             (untold, changes, board.outboxes.is_waiting(self.outbox))
         };
         if !untold.is_empty() || !changes.is_empty() {
-            self.news_from = now + ms(self.timings.delta_ms);
+            self.spacing.spend(now);
+            self.news_from = self.spacing.next(now);
         }
         self.send_rounds("full", untold);
         if !changes.is_empty() {

@@ -19,7 +19,12 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback address has free ports");
+        Self::start_at("127.0.0.1:0".parse().expect("an address")).await
+    }
+
+    /// Where another has died.
+    pub(crate) async fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a loopback address has free ports");
         let address = listener.local_addr().expect("bound");
         let came = Arc::new(AtomicUsize::new(0));
         let mut accepting = JoinSet::new();

@@ -8,7 +8,7 @@ use quorate_core::vote::VoteState;
 use quorate_proto::convert::WINDOW_ENTRY_BYTES;
 use quorate_proto::v1::control_message::Body as Say;
 use quorate_proto::v1::worker_message::Body as Heard;
-use quorate_proto::v1::{Limits, ManifestDelta, ManifestDrop, RoundAck, Throttle, Welcome};
+use quorate_proto::v1::{Limits, ManifestDelta, ManifestDrop, RoundAck, Throttle, Timings, Welcome};
 use quorate_worker::WorkerStatus;
 
 use crate::control::{Control, welcome};
@@ -189,6 +189,43 @@ async fn a_throttled_worker_leaves_changes_to_its_rounds() {
     peer.hears_that("down in a round", down).await;
     peer.says(Say::Throttle(Throttle { delta_entries_per_second: 1_000 })).await;
     assert_eq!(peer.hears_changes().await[0].detail.state, VoteState::Down, "what waited goes when it may");
+}
+
+#[tokio::test]
+async fn ten_times_news_goes_at_once_and_what_follows_keeps_its_spacing_and_leaves_it_to_rounds() {
+    let (mut control, mut origin) = (Control::start().await, Some(Origin::start().await));
+    let address = origin.as_ref().expect("it lives").address;
+    let _worker = Worker::start(config(control.url()));
+    let mut peer = control.accepts().await;
+    peer.hears_hello().await;
+    let an_hour = Timings { delta_ms: 3_600_000, ..welcome(1).timings.expect("they are named") };
+    peer.says(Say::Welcome(Welcome { timings: Some(an_hour), ..welcome(1) })).await;
+    peer.says(manifest(BUCKET, 1, &[check(1, address)])).await;
+    // A configuration that is told in full is news too.
+    let mut left = 9;
+    let votes = peer.hears_votes().await;
+    if votes.chunks[0].states(1).expect("one check").next() == Some(VoteState::Unknown) {
+        assert_eq!(peer.hears_changes().await[0].detail.state, VoteState::Up);
+        left -= 1;
+    }
+    let mut turns = async || {
+        match origin.take() {
+            Some(alive) => alive.dies().await,
+            None => origin = Some(Origin::start_at(address).await),
+        }
+        if origin.is_some() { VoteState::Up } else { VoteState::Down }
+    };
+    for _ in 0..left {
+        let turned = turns().await;
+        assert_eq!(peer.hears_changes().await[0].detail.state, turned);
+    }
+    let bits = if turns().await == VoteState::Up { 0b01 } else { 0b10 };
+    let told = |body: &Heard| match body {
+        Heard::Round(round) => round.chunks.iter().any(|chunk| chunk.bits[..] == [bits]).then_some(()),
+        Heard::Delta(_) => panic!("no delta may come for an hour"),
+        _ => None,
+    };
+    peer.hears_that("the last turn in a round", told).await;
 }
 
 #[tokio::test]
