@@ -6,9 +6,9 @@
 pub(crate) mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use prost::Message as _;
 use quorate_core::bucket::Bucket;
 use quorate_core::check::Check;
@@ -21,6 +21,7 @@ use quorate_proto::convert::{Change, Chunk, HeldManifest, Window};
 use quorate_proto::v1::{CheckSpec, RejectedCheck};
 use tokio::time::Instant;
 
+use crate::asks::Asks;
 use crate::caps::Caps;
 use crate::jobs::{JobKey, Jobs, Member, Start};
 use crate::manifest::{Entry, Manifest};
@@ -39,6 +40,7 @@ pub(crate) struct Board {
     buckets: BTreeMap<Bucket, Held>,
     pub(crate) jobs: Jobs,
     pub(crate) outboxes: Outboxes,
+    asks: Asks,
     checks: usize,
     /// Checks that can be run.
     running: usize,
@@ -57,7 +59,7 @@ struct Held {
 #[derive(Debug)]
 struct Slot {
     id: CheckId,
-    wire: Bytes,
+    wire: Arc<[u8]>,
     config_gen: u64,
     run: Run,
     voter: Voter,
@@ -75,7 +77,6 @@ struct Slot {
 enum Run {
     Probed {
         key: JobKey,
-        member: Member,
         thresholds: Thresholds,
         stale_after: Duration,
     },
@@ -89,6 +90,7 @@ impl Board {
             buckets: BTreeMap::new(),
             jobs: Jobs::new(pop, caps, now),
             outboxes: Outboxes::default(),
+            asks: Asks::default(),
             checks: 0,
             running: 0,
             checks_max: CHECKS_MAX,
@@ -232,8 +234,8 @@ impl Board {
         slots
     }
 
-    fn start(&mut self, bucket: Bucket, id: CheckId, wire: Bytes, before: Option<&Slot>, now: Instant) -> Slot {
-        let spec = CheckSpec::decode(wire.clone()).unwrap_or_default();
+    fn start(&mut self, bucket: Bucket, id: CheckId, wire: Arc<[u8]>, before: Option<&Slot>, now: Instant) -> Slot {
+        let spec = CheckSpec::decode(&wire[..]).unwrap_or_default();
         let config_gen = spec.config_gen;
         let mut slot = Slot {
             id,
@@ -252,21 +254,22 @@ impl Board {
         }
         let runnable = Check::try_from(&spec).map_err(|error| error.to_string()).and_then(|check| {
             let target = Target::new(&check).and_then(|target| self.capabilities.allow(&target).map(|()| target));
-            let target = target.map_err(|error| error.to_string())?;
+            let mut target = target.map_err(|error| error.to_string())?;
             if self.running >= self.checks_max {
                 return Err(format!("this worker runs at most {} checks", self.checks_max));
             }
+            self.asks.share(&mut target);
             let (key, member) = (JobKey::of(&check), Member { pool: check.pool_id, bucket, check: id });
             self.jobs.join(key, member, &check, target, now).map_err(|error| error.to_string())?;
-            Ok((check, key, member))
+            Ok((check, key))
         });
         match runnable {
-            Ok((check, key, member)) => {
+            Ok((check, key)) => {
                 self.running += 1;
                 if slot.voter.state() == VoteState::ConfigError {
                     (slot.voter, slot.detail) = Default::default();
                 }
-                slot.run = Run::Probed { key, member, thresholds: check.thresholds(), stale_after: check.stale_after() };
+                slot.run = Run::Probed { key, thresholds: check.thresholds(), stale_after: check.stale_after() };
             }
             Err(error) => {
                 slot.voter = Voter::default().observe(Observation::ConfigError, Thresholds::new(0, 0));
@@ -278,8 +281,8 @@ impl Board {
     }
 
     fn stop(&mut self, slot: &Slot) {
-        if let Run::Probed { key, member, .. } = slot.run {
-            self.jobs.leave(key, member);
+        if let Run::Probed { key, .. } = slot.run {
+            self.jobs.leave(key, slot.id);
             self.running -= 1;
         }
     }

@@ -1,8 +1,8 @@
 //! What is probed, and for which checks: one probe serves all checks of an account that ask the
 //! same of the same target.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use quorate_core::ids::{CheckId, PoolId};
 use quorate_core::pop::PopCode;
 use quorate_proto::v1::CheckSpec;
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -45,7 +46,8 @@ pub(crate) struct Jobs {
 struct Job {
     /// In the name of the lowest pool.
     target: Arc<Target>,
-    members: BTreeSet<Member>,
+    /// In order. Nearly always one.
+    members: SmallVec<[Member; 1]>,
     share: Share,
 }
 
@@ -99,18 +101,20 @@ impl Jobs {
             Entry::Vacant(place) => {
                 let share = self.caps.take(check)?;
                 let target = target.asked_by(Asker::job(key.rank(), check));
-                place.insert(Job { target: Arc::new(target), members: BTreeSet::new(), share })
+                place.insert(Job { target: Arc::new(target), members: SmallVec::new(), share })
             }
         };
-        job.members.insert(member);
+        if let Err(place) = job.members.binary_search(&member) {
+            job.members.insert(place, member);
+        }
         job.name_lowest_pool();
         self.schedule.add(key, interval, xxh3_64_with_seed(&key.0, self.pop_seed), now);
         Ok(())
     }
 
-    pub(crate) fn leave(&mut self, key: JobKey, member: Member) {
+    pub(crate) fn leave(&mut self, key: JobKey, check: CheckId) {
         let Some(job) = self.by_key.get_mut(&key) else { return };
-        job.members.remove(&member);
+        job.members.retain(|member| member.check != check);
         job.name_lowest_pool();
         if job.members.is_empty() {
             self.caps.give_back(job.share);
@@ -179,7 +183,7 @@ mod tests {
         assert!(started.contains(&(5, 2)) && started.contains(&(6, 1)) && started.len() == 2, "{started:?}");
 
         let key = JobKey::of(&check(7, 1));
-        jobs.leave(key, member(&check(5, 1)));
+        jobs.leave(key, check(5, 1).id);
         jobs.finished(key, later);
         let started = jobs.take_due(later + Duration::from_secs(2), 9);
         assert_eq!(started.iter().map(|start| start.target.pool().as_bytes()[0]).collect::<Vec<_>>(), [7]);

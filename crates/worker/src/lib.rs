@@ -3,6 +3,7 @@
 //! It dials out only, and probes whether or not anybody listens: what it holds is state, told again
 //! and again, so that nothing has to be caught up after an outage.
 
+mod asks;
 mod board;
 mod caps;
 mod config;

@@ -3,8 +3,8 @@
 pub(crate) mod disk;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use prost::Message as _;
 use quorate_core::ids::CheckId;
 use quorate_proto::convert::wire_hash;
@@ -21,7 +21,7 @@ pub(crate) struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: CheckId,
-    pub(crate) wire: Bytes,
+    pub(crate) wire: Arc<[u8]>,
 }
 
 /// Why a difference makes no manifest.
@@ -45,7 +45,7 @@ impl Manifest {
             Some(held) if held.version == delta.from_version => &held.entries,
             Some(_) | None => return Err(Refused::Base),
         };
-        let mut entries: BTreeMap<CheckId, Bytes> = base.iter().map(|entry| (entry.id, entry.wire.clone())).collect();
+        let mut entries: BTreeMap<CheckId, Arc<[u8]>> = base.iter().map(|entry| (entry.id, entry.wire.clone())).collect();
         for id in &delta.remove {
             entries.remove(&CheckId::try_from(&id[..]).map_err(|_| Refused::Id)?);
         }
@@ -61,7 +61,7 @@ impl Manifest {
 
     /// The same as a whole manifest, for the disk.
     pub(crate) fn to_delta(&self, bucket: u32) -> ManifestDelta {
-        let spec = |entry: &Entry| CheckSpec::decode(entry.wire.clone()).expect("encoded by us");
+        let spec = |entry: &Entry| CheckSpec::decode(&entry.wire[..]).expect("encoded by us");
         ManifestDelta {
             bucket,
             from_version: 0,

@@ -6,6 +6,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use quorate_core::bucket::Bucket;
 use quorate_core::ids::CheckId;
 
+/// Room that an empty outbox keeps: more than one flood of changes is seldom, and some would be left of each.
+const IDLE_ROOM_MAX: usize = 1_024;
+
 /// A session of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId(u64);
@@ -47,6 +50,9 @@ impl Outboxes {
         let outbox = self.open.get_mut(&session)?;
         let first = outbox.order.pop_front()?;
         outbox.waiting.remove(&first);
+        if outbox.order.is_empty() && outbox.order.capacity() > IDLE_ROOM_MAX {
+            *outbox = Outbox::default();
+        }
         Some(first)
     }
 

@@ -33,6 +33,7 @@ use quorate_core::vote::{Detail, VoteState};
 pub(crate) use capability::Capabilities;
 pub(crate) use limit::{Asker, rate};
 pub use net::{NetProber, SetupError};
+pub(crate) use target::{Ask, HttpAsk};
 pub use target::{Target, Unrunnable};
 
 /// Asks an origin.

@@ -36,7 +36,7 @@ impl Running {
         let Some(program) = program else {
             return Self::start(
                 &std::env::current_exe()?,
-                &["worker", "--control", control, "--ca", &folder.join("ca.pem").to_string_lossy()],
+                &["worker", "--control", control, "--ca", &folder.join("ca.pem").to_string_lossy(), "--full-handshake-every-s", "0"],
             );
         };
         let (token, config) = (folder.join("token"), folder.join("quorate.toml"));

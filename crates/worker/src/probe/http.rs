@@ -57,7 +57,7 @@ async fn request(net: &Net, target: &Target, ask: &HttpAsk, hop: &Hop, attempt: 
     }
     // What is the user's is not for a stranger, and what is remembered is of the origin.
     let zone = ask.zone.as_deref().filter(|_| hop.is_trusted());
-    let memory = Some(&ask.memory).filter(|_| hop.is_trusted() && hop.port == target.port);
+    let memory = target.memory.as_ref().filter(|_| hop.is_trusted() && hop.port == target.port);
     let peer = Peer::new(&hop.tls_name, ask.allow_insecure, zone, memory);
     let library = net.tls.library(&peer);
     match request_by(Some((&peer, library)), net, target, ask, hop, address, attempt).await {

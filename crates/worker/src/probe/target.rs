@@ -30,6 +30,8 @@ pub struct Target {
     pub(crate) pool: PoolId,
     pub(crate) asker: Asker,
     pub(crate) ask: Ask,
+    /// Of the TLS handshakes with this target; `None` where it is not asked over TLS.
+    pub(crate) memory: Option<Arc<Memory>>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,10 +41,11 @@ pub(crate) enum Ask {
     Ping,
     /// Ping, then UDP.
     Udp,
-    Http(Box<HttpAsk>),
+    /// Equal for many checks, which share it.
+    Http(Arc<HttpAsk>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpAsk {
     pub(crate) tls: bool,
     pub(crate) method: Method,
@@ -56,12 +59,10 @@ pub(crate) struct HttpAsk {
     pub(crate) allow_insecure: bool,
     /// In lower case.
     pub(crate) zone: Option<String>,
-    /// Of the TLS handshakes with this target.
-    pub(crate) memory: Arc<Memory>,
 }
 
 /// A Host header in force: as it is sent, and the host that it names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostHeader {
     pub(crate) value: HeaderValue,
     pub(crate) host: Host,
@@ -112,7 +113,7 @@ impl Target {
     pub fn new(check: &Check) -> Result<Self, Unrunnable> {
         let ask = match &check.probe {
             Probe::Tcp => Ask::Tcp,
-            Probe::Http(http) => Ask::Http(Box::new(HttpAsk::new(http, check.interval)?)),
+            Probe::Http(http) => Ask::Http(Arc::new(HttpAsk::new(http)?)),
             Probe::IcmpPing => Ask::Ping,
             Probe::UdpIcmp => Ask::Udp,
             Probe::Smtp => Ask::Smtp,
@@ -127,6 +128,7 @@ impl Target {
             retries: check.retries,
             pool: check.pool_id,
             asker: Asker::Once,
+            memory: ask.is_over_tls().then(|| Arc::new(Memory::new(check.interval))),
             ask,
         })
     }
@@ -161,8 +163,14 @@ impl Target {
     }
 }
 
+impl Ask {
+    fn is_over_tls(&self) -> bool {
+        matches!(self, Self::Http(ask) if ask.tls)
+    }
+}
+
 impl HttpAsk {
-    fn new(http: &HttpProbe, interval: Duration) -> Result<Self, Unrunnable> {
+    fn new(http: &HttpProbe) -> Result<Self, Unrunnable> {
         let illegal = |field, value: &str| Unrunnable::Request { field, value: value.to_owned() };
         let method = Method::from_bytes(http.method.as_bytes()).ok().filter(|method| method != Method::CONNECT);
         // A path is more than `*`, which OPTIONS would accept.
@@ -182,7 +190,6 @@ impl HttpAsk {
             follow_redirects: http.follow_redirects,
             allow_insecure: http.allow_insecure,
             zone: Some(http.probe_zone.to_ascii_lowercase()).filter(|zone| !zone.is_empty()),
-            memory: Arc::new(Memory::new(interval)),
         })
     }
 }

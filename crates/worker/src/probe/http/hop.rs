@@ -140,11 +140,11 @@ mod tests {
             ask.path = "/a/b?c".to_owned();
             ask.headers = vec![("Authorization".to_owned(), "Bearer secret".to_owned())];
         });
-        let Ok(Target { ask: Ask::Http(ask), host, port, timeout, retries, pool, asker }) = Target::new(&check) else {
+        let Ok(Target { ask: Ask::Http(ask), host, port, timeout, retries, pool, asker, memory }) = Target::new(&check) else {
             panic!("an HTTP check")
         };
-        let ask = HttpAsk { tls, ..*ask };
-        let hop = Hop::first(&Target { host, port, timeout, retries, pool, asker, ask: Ask::Http(Box::new(ask.clone())) }, &ask);
+        let ask = HttpAsk { tls, ..HttpAsk::clone(&ask) };
+        let hop = Hop::first(&Target { host, port, timeout, retries, pool, asker, memory, ask: Ask::Http(ask.clone().into()) }, &ask);
         (ask, hop)
     }
 
