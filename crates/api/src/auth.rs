@@ -17,7 +17,7 @@ use quorate_store::audit::Actor;
 use quorate_store::header_secrets::Header;
 use quorate_store::tokens::{self, Permission, Token, Validity};
 use quorate_store::zones::{self, Zone};
-use quorate_store::{Db, Tenant};
+use quorate_store::{Db, Reader, Tenant};
 use tokio::time::Instant;
 
 use crate::Shared;
@@ -92,6 +92,11 @@ impl Caller {
     /// Everything that the token reaches.
     pub(crate) async fn begin(&self) -> Result<Tenant, ApiError> {
         Ok(self.db.tenant_by(&self.token.accounts, &self.actor()).await?)
+    }
+
+    /// Reads everything that the token reaches.
+    pub(crate) fn reader(&self) -> Reader {
+        self.db.reader(&self.token.accounts)
     }
 
     /// Who is behind what this request changes.
@@ -174,9 +179,9 @@ pub(crate) struct Permitted<A> {
 }
 
 impl<A> Permitted<A> {
-    /// Everything that the token reaches.
-    pub(crate) async fn begin(&self) -> Result<Tenant, ApiError> {
-        self.caller.begin().await
+    /// Reads everything that the token reaches.
+    pub(crate) fn reader(&self) -> Reader {
+        self.caller.reader()
     }
 
     /// An account that the body names, not the path.
@@ -216,6 +221,11 @@ impl<A> InAccount<A> {
     /// Whether the values of that header are secret.
     pub(crate) fn is_secret_header(&self, name: &str, marked: &[String]) -> bool {
         self.caller.db.header_secrets().is_secret(name, marked)
+    }
+
+    /// Reads this account.
+    pub(crate) fn reader(&self) -> Reader {
+        self.caller.db.reader(&[self.account])
     }
 
     /// Begins a transaction that sees this account.
@@ -258,6 +268,11 @@ impl<A> InZone<A> {
     /// Whether the values of that header are secret.
     pub(crate) fn is_secret_header(&self, name: &str, marked: &[String]) -> bool {
         self.caller.db.header_secrets().is_secret(name, marked)
+    }
+
+    /// Reads everything that the token reaches.
+    pub(crate) fn reader(&self) -> Reader {
+        self.caller.reader()
     }
 
     /// Begins a transaction that sees the zone's account.

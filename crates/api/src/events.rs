@@ -1,12 +1,15 @@
 //! `/user/load_balancing_analytics/events`: verdicts that changed, with the evidence as it stood.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use quorate_core::event::{EventOrigin, EventPool, Subject};
 use quorate_core::ids;
-use quorate_store::Tenant;
-use quorate_store::events::{self, Event, EventFilter};
-use schemars::{JsonSchema, json_schema};
+use quorate_store::Reader;
+use quorate_store::events::{self, EventFilter, EventText};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::answer::Answer;
 use crate::auth::{InAccount, Permitted, ReadEvents};
@@ -16,9 +19,16 @@ use crate::extract::Params;
 use crate::openapi::Query;
 use crate::page::{PER_PAGE_MAX, Page};
 
+/// An event as it is stored, between its id and time: nothing of it is read on its way out.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct EventItem(Box<RawValue>);
+
 /// A change of one origin's verdict, or of a pool's state by configuration.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct EventItem {
+#[derive(JsonSchema)]
+#[schemars(rename = "EventItem")]
+#[expect(dead_code, reason = "tells what is in an EventItem")]
+struct EventShape {
     /// Unique, below 2^53, increasing with time.
     id: u64,
     timestamp: Time,
@@ -27,9 +37,21 @@ pub(crate) struct EventItem {
     origins: Vec<EventOrigin>,
 }
 
-impl From<Event> for EventItem {
-    fn from(event: Event) -> Self {
-        Self { id: event.id, timestamp: Time(event.occurred_at), pool: event.body.pool, origins: event.body.origins }
+impl JsonSchema for EventItem {
+    fn schema_name() -> Cow<'static, str> {
+        EventShape::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        EventShape::json_schema(generator)
+    }
+}
+
+impl EventItem {
+    fn of(event: &EventText) -> Result<Self, ApiError> {
+        let members = event.body.strip_prefix('{').unwrap_or_default();
+        let text = format!("{{\"id\":{},\"timestamp\":\"{:.6}\",{members}", event.id, event.occurred_at);
+        RawValue::from_string(text).map(Self).map_err(|problem| ApiError::Internal(Box::new(problem)))
     }
 }
 
@@ -81,16 +103,17 @@ pub(crate) fn query() -> Vec<Query> {
 
 /// Every account that the token reads.
 pub(crate) async fn of_token(caller: Permitted<ReadEvents>, params: Params, page: Page) -> Answer<Vec<EventItem>> {
-    list(caller.begin().await?, &params, page).await
+    list(&caller.reader(), &params, page).await
 }
 
 /// One account.
 pub(crate) async fn of_account(place: InAccount<ReadEvents>, params: Params, page: Page) -> Answer<Vec<EventItem>> {
-    list(place.begin().await?, &params, page).await
+    list(&place.reader(), &params, page).await
 }
 
-async fn list(mut db: Tenant, params: &Params, page: Page) -> Answer<Vec<EventItem>> {
+async fn list(db: &Reader, params: &Params, page: Page) -> Answer<Vec<EventItem>> {
     let (offset, limit) = page.window(PER_PAGE_MAX);
-    let (found, total) = events::list(&mut db, &filter(params)?, offset, limit).await?;
-    Ok(page.told(found.into_iter().map(EventItem::from).collect(), limit.into(), total))
+    let (found, total) = events::page(db, &filter(params)?, offset, limit).await?;
+    let items = found.iter().map(EventItem::of).collect::<Result<_, ApiError>>()?;
+    Ok(page.told(items, limit.into(), total))
 }

@@ -42,8 +42,7 @@ pub(crate) fn query() -> Vec<Query> {
 
 pub(crate) async fn list(place: InAccount<Read>, params: Params, page: Page) -> Answer<Vec<PoolBody>> {
     let monitor: Option<MonitorId> = params.parsed("monitor", "an identifier of 32 lower-case hexadecimal characters")?;
-    let mut db = place.begin().await?;
-    let found = pools::list(&mut db, place.account, monitor).await?;
+    let found = pools::read_list(&place.reader(), place.account, monitor).await?;
     Ok(page.cut(found.into_iter().map(PoolBody::from).collect()))
 }
 
@@ -56,8 +55,7 @@ pub(crate) async fn create(place: InAccount<Edit>, body: Body) -> Answer<PoolBod
 }
 
 pub(crate) async fn show(place: InAccount<Read>, Id(id): Id<PoolId>) -> Answer<PoolBody> {
-    let mut db = place.begin().await?;
-    let pool = pools::find(&mut db, place.account, id).await?.ok_or(NOT_FOUND)?;
+    let pool = pools::read(&place.reader(), place.account, id).await?.ok_or(NOT_FOUND)?;
     Ok(Envelope::of(pool.into()))
 }
 

@@ -33,5 +33,13 @@ async fn keep(db: &Db, retain_days: u16) -> Result<(u32, u32), Error> {
     let kept = events::keep_partitions(&mut op, DAYS_AHEAD, retain_days).await?;
     previews::forget_old(&mut op).await?;
     op.commit().await?;
-    Ok(kept)
+    // A day at a time, so that no transaction is long, even where many were never counted.
+    loop {
+        let mut op = db.operator().await?;
+        let counted = events::tally(&mut op).await?;
+        op.commit().await?;
+        if counted == 0 {
+            return Ok(kept);
+        }
+    }
 }

@@ -13,7 +13,9 @@ use sqlx::{Executor, PgConnection, Postgres, Transaction};
 
 use crate::audit::Actor;
 use crate::error::Error;
+use crate::events::Tallied;
 use crate::header_secrets::HeaderSecrets;
+use crate::reader::{self, Reader, ReaderPool};
 use crate::schema;
 
 /// How long a request waits for a free connection.
@@ -26,37 +28,40 @@ struct Purpose {
     /// Whether a connection is asked if it lives before it is used. In the verdict path it is not: that
     /// would be a round trip before each verdict, and an answer that does not come has its own meaning there.
     tested: bool,
-    /// What a new connection becomes.
+    /// What a new connection becomes. Never with the just-in-time compiler: of a statement over all days of the events the
+    /// server takes the number of partitions for work, and compiles for seconds what then runs for a millisecond.
     becomes: &'static str,
 }
 
-/// API requests.
+/// API requests that change something, or read more than one thing as of one instant.
 const API: Purpose = Purpose {
     name: "api",
-    connections_max: 20,
+    connections_max: 10,
     tested: true,
-    becomes: "set role quorate_app; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '60s'",
+    becomes: "set role quorate_app; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '60s'; set jit = off",
 };
+/// API requests that read: see [`Reader`].
+const READER: Purpose = Purpose { name: "reader", ..API };
 /// Authentication: apart, so that slow requests do not lock everybody out.
 const AUTH: Purpose = Purpose {
     name: "auth",
     connections_max: 4,
     tested: true,
-    becomes: "set role quorate_auth; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'",
+    becomes: "set role quorate_auth; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'; set jit = off",
 };
 /// The control plane outside the verdict path: loads, votes, housekeeping, admin commands.
 const OPERATOR: Purpose = Purpose {
     name: "operator",
     connections_max: 4,
     tested: true,
-    becomes: "set role quorate_control; set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s'",
+    becomes: "set role quorate_control; set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s'; set jit = off",
 };
 /// Verdict commits and claims.
 const VERDICT: Purpose = Purpose {
     name: "verdict",
     connections_max: 4,
     tested: false,
-    becomes: "set role quorate_control; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'",
+    becomes: "set role quorate_control; set statement_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'; set jit = off",
 };
 /// The heartbeat: its own connection, so that nothing else can cost ownership.
 const HEARTBEAT: Purpose = Purpose { name: "heartbeat", connections_max: 1, ..VERDICT };
@@ -74,10 +79,12 @@ pub struct Db {
     options: Arc<PgConnectOptions>,
     pools: Arc<ArcSwap<Pools>>,
     secrets: HeaderSecrets,
+    tallied: Tallied,
 }
 
 struct Pools {
     api: PgPool,
+    reader: ReaderPool,
     auth: PgPool,
     operator: PgPool,
     verdict: PgPool,
@@ -107,8 +114,13 @@ pub struct Operator {
     secrets: HeaderSecrets,
 }
 
+/// Sessions tell the server what they are for.
+fn named(options: &PgConnectOptions, purpose: &Purpose) -> PgConnectOptions {
+    options.clone().application_name(&format!("quorate {}", purpose.name))
+}
+
 fn pool(options: &PgConnectOptions, purpose: &Purpose) -> PgPool {
-    let options = options.clone().application_name(&format!("quorate {}", purpose.name));
+    let options = named(options, purpose);
     let becomes = purpose.becomes;
     PgPoolOptions::new()
         .max_connections(purpose.connections_max)
@@ -127,6 +139,7 @@ impl Pools {
     fn new(options: &PgConnectOptions) -> Self {
         Self {
             api: pool(options, &API),
+            reader: reader::pool(named(options, &READER), READER.becomes, READER.connections_max as usize, ACQUIRE_TIMEOUT),
             auth: pool(options, &AUTH),
             operator: pool(options, &OPERATOR),
             verdict: pool(options, &VERDICT),
@@ -143,7 +156,7 @@ impl Db {
         let options = PgConnectOptions::from_str(url)?;
         schema::check(&options).await?;
         let pools = Arc::new(ArcSwap::from_pointee(Pools::new(&options)));
-        let db = Self { options: Arc::new(options), pools, secrets: HeaderSecrets::without_key() };
+        let db = Self { options: Arc::new(options), pools, secrets: HeaderSecrets::without_key(), tallied: Tallied::default() };
         db.ping().await?;
         Ok(db)
     }
@@ -180,6 +193,11 @@ impl Db {
         Ok(Tenant { tx, accounts: accounts.to_vec(), secrets: self.secrets.clone() })
     }
 
+    /// Reads that see only `accounts`, each one statement by itself.
+    pub fn reader(&self, accounts: &[AccountId]) -> Reader {
+        Reader::new(self.pools.load().reader.clone(), accounts.to_vec(), self.tallied.clone())
+    }
+
     /// Begins a transaction as the control role.
     pub async fn operator(&self) -> Result<Operator, Error> {
         Ok(Operator { tx: self.pools.load().operator.begin().await?, secrets: self.secrets.clone() })
@@ -196,6 +214,7 @@ impl Db {
         for pool in [&pools.listener, &pools.api, &pools.auth, &pools.operator, &pools.verdict, &pools.heartbeat] {
             pool.close().await;
         }
+        pools.reader.close();
     }
 
     /// Leaves all connections behind: what is under way keeps its own until it ends, everything else

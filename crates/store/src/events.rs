@@ -1,17 +1,20 @@
 //! Recorded verdict changes.
 
+mod list;
+mod tally;
+
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx;
 use quorate_core::event::{EventBody, Subject};
 use quorate_core::ids::PoolId;
 use serde_json::Value;
 
-use crate::db::{Operator, Tenant};
+use crate::db::Operator;
 use crate::error::Error;
+use crate::reader::Reader;
 use crate::row::{self, Place, big};
 
-/// Pages further back than this many events are empty.
-const OFFSET_MAX: u64 = 1 << 40;
+pub(crate) use tally::Tallied;
+pub use tally::tally;
 
 /// Absent: filters nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,15 @@ pub struct Event {
     pub body: EventBody,
 }
 
+/// An event with its body as the database writes it: an [`EventBody`] as JSON, that nobody has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventText {
+    /// Unique, below 2^53, increasing with time.
+    pub id: u64,
+    pub occurred_at: Timestamp,
+    pub body: String,
+}
+
 struct Row {
     event_id: i64,
     occurred_at: jiff_sqlx::Timestamp,
@@ -58,80 +70,28 @@ impl TryFrom<Row> for Event {
     }
 }
 
-/// Newest first by (`occurred_at`, id), with the total that matches the filter.
+impl TryFrom<EventText> for Event {
+    type Error = Error;
+
+    fn try_from(event: EventText) -> Result<Self, Error> {
+        let place = Place { table: "health_event", key: &event.id.to_be_bytes() };
+        let body = serde_json::from_str(&event.body).map_err(|problem| place.corrupt(format_args!("body: {problem}")))?;
+        Ok(Self { id: event.id, occurred_at: event.occurred_at, body })
+    }
+}
+
+/// Newest first by (`occurred_at`, id), with the total that matches the filter, as of one instant.
 ///
-/// Each account of the tenant is read through its own index, from the newest on, so that a page near
-/// the front costs what it holds; the total costs what it counts.
-pub async fn list(db: &mut Tenant, filter: &EventFilter, offset: u64, limit: u32) -> Result<(Vec<Event>, u64), Error> {
-    let accounts: Vec<Vec<u8>> = db.accounts().iter().map(|id| id.as_bytes().to_vec()).collect();
-    let since = filter.since.map(ToSqlx::to_sqlx);
-    let until = filter.until.map(ToSqlx::to_sqlx);
-    let pool_id = filter.pool_id.as_ref().map(|id| id.as_bytes().as_slice());
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select e.event_id as "event_id!", e.occurred_at as "occurred_at!: jiff_sqlx::Timestamp", e.body as "body!"
-        from unnest($1::bytea[]) as a (account_id)
-        cross join lateral (
-            select event_id, occurred_at, body
-            from health_event
-            where account_id = a.account_id
-                and occurred_at >= coalesce($2, '-infinity'::timestamptz)
-                and occurred_at < coalesce($3, 'infinity'::timestamptz)
-                and ($4::bytea is null or pool_id = $4)
-                and ($5::text is null or pool_name = $5)
-                and ($6::boolean is null or pool_healthy = $6)
-                and ($7::text is null or origin_name = $7)
-                and ($8::boolean is null or origin_healthy = $8)
-                and subject = $11
-            order by occurred_at desc, event_id desc
-            limit $9::bigint + $10
-        ) as e
-        order by e.occurred_at desc, e.event_id desc
-        offset $9 limit $10
-        "#,
-        &accounts,
-        since as _,
-        until as _,
-        pool_id,
-        filter.pool_name.as_deref(),
-        filter.pool_healthy,
-        filter.origin_name.as_deref(),
-        filter.origin_healthy,
-        big(offset.min(OFFSET_MAX)),
-        i64::from(limit),
-        filter.subject.name(),
-    )
-    .fetch_all(db.conn())
-    .await?;
-    let total = sqlx::query_scalar!(
-        r#"
-        select count(*) as "count!"
-        from health_event
-        where account_id = any ($1)
-            and occurred_at >= coalesce($2, '-infinity'::timestamptz)
-            and occurred_at < coalesce($3, 'infinity'::timestamptz)
-            and ($4::bytea is null or pool_id = $4)
-            and ($5::text is null or pool_name = $5)
-            and ($6::boolean is null or pool_healthy = $6)
-            and ($7::text is null or origin_name = $7)
-            and ($8::boolean is null or origin_healthy = $8)
-            and subject = $9
-        "#,
-        &accounts,
-        since as _,
-        until as _,
-        pool_id,
-        filter.pool_name.as_deref(),
-        filter.pool_healthy,
-        filter.origin_name.as_deref(),
-        filter.origin_healthy,
-        filter.subject.name(),
-    )
-    .fetch_one(db.conn())
-    .await?;
-    let events = rows.into_iter().map(TryInto::try_into).collect::<Result<_, Error>>()?;
-    Ok((events, u64::try_from(total).unwrap_or(0)))
+/// Each account of the reader is read through its own index, from the newest on, so that a page near the front costs what
+/// it holds. Of the total, the days that are over were counted once for all ([`tally()`]).
+pub async fn page(db: &Reader, filter: &EventFilter, offset: u64, limit: u32) -> Result<(Vec<EventText>, u64), Error> {
+    list::page(db, filter, offset, limit).await
+}
+
+/// As [`page`], with the bodies read.
+pub async fn list(db: &Reader, filter: &EventFilter, offset: u64, limit: u32) -> Result<(Vec<Event>, u64), Error> {
+    let (texts, total) = page(db, filter, offset, limit).await?;
+    Ok((texts.into_iter().map(TryInto::try_into).collect::<Result<_, Error>>()?, total))
 }
 
 /// Events after `id`, oldest first: for `up`, which prints them live. Not for delivery: of two
@@ -163,7 +123,8 @@ pub async fn newest_id(op: &mut Operator) -> Result<u64, Error> {
 }
 
 /// Creates the daily partitions for today and `days_ahead` days, drops those older than `retain_days`,
-/// and with them the quorum notices and the gaps of control. One caller at a time does the work; answers how many were created and dropped.
+/// and with them their counts, the quorum notices and the gaps of control. One caller at a time does the work; answers how
+/// many were created and dropped.
 pub async fn keep_partitions(op: &mut Operator, days_ahead: u16, retain_days: u16) -> Result<(u32, u32), Error> {
     let row = sqlx::query!(
         r#"select created as "created!", dropped as "dropped!" from keep_event_partitions($1, $2)"#,
@@ -172,6 +133,7 @@ pub async fn keep_partitions(op: &mut Operator, days_ahead: u16, retain_days: u1
     )
     .fetch_one(op.conn())
     .await?;
+    tally::forget(op, retain_days).await?;
     sqlx::query!("delete from quorum_notice where occurred_at < now() - make_interval(days => $1)", i32::from(retain_days))
         .execute(op.conn())
         .await?;

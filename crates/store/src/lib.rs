@@ -17,6 +17,7 @@ pub mod monitor_groups;
 pub mod monitors;
 pub mod pools;
 pub mod previews;
+pub mod reader;
 pub mod references;
 mod row;
 pub mod schema;
@@ -27,3 +28,4 @@ pub mod zones;
 
 pub use db::{Db, Operator, Tenant};
 pub use error::Error;
+pub use reader::Reader;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::audit::{self, Audited};
 use crate::db::Tenant;
 use crate::error::{Error, Referrer};
+use crate::reader::Reader;
 use crate::row::fields;
 use crate::{accounts, buckets, monitor_groups};
 
@@ -40,11 +41,29 @@ impl Audited for Pool {
 
 /// In creation order; `monitor` keeps only the pools that use it.
 pub async fn list(db: &mut Tenant, account: AccountId, monitor: Option<MonitorId>) -> Result<Vec<Pool>, Error> {
-    rows::select(db.conn(), account, None, monitor).await
+    let scope = db.accounts().to_vec();
+    rows::list(db.conn(), &scope, account, monitor).await
 }
 
 pub async fn find(db: &mut Tenant, account: AccountId, id: PoolId) -> Result<Option<Pool>, Error> {
-    Ok(rows::select(db.conn(), account, Some(id), None).await?.pop())
+    let scope = db.accounts().to_vec();
+    rows::find(db.conn(), &scope, account, id).await
+}
+
+/// As [`list`], where nothing else is asked.
+pub async fn read_list(db: &Reader, account: AccountId, monitor: Option<MonitorId>) -> Result<Vec<Pool>, Error> {
+    let mut session = db.session().await?;
+    let found = rows::list(session.conn(), db.accounts(), account, monitor).await?;
+    session.ended();
+    Ok(found)
+}
+
+/// As [`find`], where nothing else is asked.
+pub async fn read(db: &Reader, account: AccountId, id: PoolId) -> Result<Option<Pool>, Error> {
+    let mut session = db.session().await?;
+    let found = rows::find(session.conn(), db.accounts(), account, id).await?;
+    session.ended();
+    Ok(found)
 }
 
 /// Like [`find`], and nobody else changes it until the transaction ends: for PATCH.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use quorate_core::bucket::Bucket;
-use quorate_core::ids::{InvalidId, hex};
+use quorate_core::ids::{AccountId, InvalidId, hex};
 
 use crate::error::Error;
 
@@ -49,6 +49,11 @@ impl Place<'_> {
 /// What can change of an object, by field, for the audit log.
 pub(crate) fn fields(settings: &impl serde::Serialize) -> serde_json::Value {
     serde_json::to_value(settings).expect("settings have string keys and no failing serializer")
+}
+
+/// Accounts as the database keeps them.
+pub(crate) fn keys(accounts: &[AccountId]) -> Vec<&[u8]> {
+    accounts.iter().map(|id| id.as_bytes().as_slice()).collect()
 }
 
 /// A count from SQL, which is never negative.

@@ -59,9 +59,10 @@ impl HealthcheckEvent {
 pub(crate) async fn list(place: InZone<Read>, Id(id): Id<HealthcheckId>, params: Params, page: Page) -> Answer<Vec<HealthcheckEvent>> {
     let (mut db, zone) = place.begin().await?;
     healthchecks::find(&mut db, zone.account_id, zone.id, id).await?.ok_or(NOT_FOUND)?;
+    drop(db);
     let (since, until) = period(&params)?;
     let filter = EventFilter { subject: Subject::Healthcheck, since, until, pool_id: Some(id.pool()), ..EventFilter::default() };
     let (offset, limit) = page.window(PER_PAGE_MAX);
-    let (found, total) = events::list(&mut db, &filter, offset, limit).await?;
+    let (found, total) = events::list(&place.reader(), &filter, offset, limit).await?;
     Ok(page.told(found.into_iter().filter_map(HealthcheckEvent::of).collect(), limit.into(), total))
 }

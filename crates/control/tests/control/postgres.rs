@@ -111,10 +111,7 @@ async fn an_origin_dies_and_heals_over_postgres_and_a_change_is_announced() {
     }
     assert!(announced.elapsed() < Duration::from_secs(3), "{:?}", announced.elapsed());
 
-    let events = async || {
-        let mut tenant = db.tenant(&[account]).await.unwrap();
-        events::list(&mut tenant, &EventFilter::default(), 0, 100).await.unwrap().0
-    };
+    let events = async || events::list(&db.reader(&[account]), &EventFilter::default(), 0, 100).await.unwrap().0;
     let until_events =
         async |count: usize| until("the event is recorded", async || holds(events().await.len() == count, events().await)).await;
     until_events(1).await;

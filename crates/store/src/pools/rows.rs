@@ -1,16 +1,14 @@
 //! The rows of a pool: its settings and origins (by account), its states (by bucket).
 
-use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use quorate_core::bucket::Bucket;
 use quorate_core::ids::{AccountId, CheckId, MonitorId, PoolId};
-use quorate_core::pool::{CheckRegionsSetting, Origin, OriginSettings, Pool, PoolSettings, PoolState};
-use serde::Deserialize;
+use quorate_core::pool::{CheckRegionsSetting, Origin, OriginSettings, Pool, PoolSettings, PoolState, Weight};
 use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::error::{Error, on_constraint};
-use crate::row::{Place, big};
+use crate::row::{Place, big, keys};
 
 pub(crate) struct PoolRow {
     pub(crate) account_id: Vec<u8>,
@@ -62,22 +60,64 @@ macro_rules! pool_row {
 }
 pub(crate) use pool_row;
 
-/// One of the list that `origin_rows` makes.
-#[derive(Deserialize)]
-struct OriginRow {
-    check_id: CheckId,
-    config_gen: u64,
-    disabled_at: Option<Timestamp>,
-    #[serde(flatten)]
-    settings: OriginSettings,
+/// A pool beside one of its origins; one without origins stands once, beside nothing.
+struct Beside {
+    account_id: Vec<u8>,
+    pool_id: Vec<u8>,
+    name: String,
+    description: String,
+    enabled: bool,
+    disabled_at: Option<jiff_sqlx::Timestamp>,
+    minimum_origins: i64,
+    monitor_id: Option<Vec<u8>>,
+    monitor_group_id: Option<Vec<u8>>,
+    check_regions: Option<Vec<String>>,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+    notification_email: String,
+    origin_steering: Option<Value>,
+    load_shedding: Option<Value>,
+    notification_filter: Option<Value>,
+    health_sources: Option<Value>,
+    created_on: jiff_sqlx::Timestamp,
+    modified_on: jiff_sqlx::Timestamp,
+    /// `None`, and so all that follows: beside nothing.
+    check_id: Option<Vec<u8>>,
+    config_gen: Option<i64>,
+    origin_name: Option<String>,
+    address: Option<String>,
+    origin_enabled: Option<bool>,
+    origin_disabled_at: Option<jiff_sqlx::Timestamp>,
+    weight: Option<i16>,
+    host: Option<String>,
+    port: Option<i32>,
+    flatten_cname: Option<bool>,
+    virtual_network_id: Option<String>,
 }
 
-impl From<OriginRow> for Origin {
-    fn from(row: OriginRow) -> Self {
-        Self { check_id: row.check_id, config_gen: row.config_gen, settings: row.settings, disabled_at: row.disabled_at }
+impl Beside {
+    /// Takes the origin out.
+    fn origin(&mut self) -> Result<Option<Origin>, Error> {
+        let Some(check_id) = self.check_id.take() else { return Ok(None) };
+        let place = Place { table: "origin", key: &check_id };
+        let missing = |column| place.corrupt(format_args!("{column} is null"));
+        Ok(Some(Origin {
+            check_id: place.id("check_id", &check_id)?,
+            config_gen: place.number("config_gen", self.config_gen.ok_or_else(|| missing("config_gen"))?)?,
+            disabled_at: self.origin_disabled_at.take().map(jiff_sqlx::Timestamp::to_jiff),
+            settings: OriginSettings {
+                name: self.origin_name.take().ok_or_else(|| missing("name"))?,
+                address: self.address.take().ok_or_else(|| missing("address"))?,
+                enabled: self.origin_enabled.ok_or_else(|| missing("enabled"))?,
+                weight: Weight(place.number("weight", self.weight.ok_or_else(|| missing("weight"))?)?),
+                host: self.host.take(),
+                port: place.number("port", self.port.ok_or_else(|| missing("port"))?)?,
+                flatten_cname: self.flatten_cname,
+                virtual_network_id: self.virtual_network_id.take(),
+            },
+        }))
     }
 }
-
 impl PoolRow {
     /// The pool, with its origins in order.
     pub(crate) fn with_origins(self, origins: Vec<Origin>) -> Result<Pool, Error> {
@@ -110,37 +150,80 @@ impl PoolRow {
     }
 }
 
-pub(super) async fn select(
+/// Pools with their origins in one statement, so that both are of one instant; for whom, it says itself, so that it
+/// needs no transaction around it (see [`crate::reader`]).
+macro_rules! beside {
+    ($conn:expr, $scope:expr, $account:expr, $condition:tt, $asked:expr) => {
+        sqlx::query_as!(
+            Beside,
+            r#"
+            select w.account_id as "account_id!", w.pool_id as "pool_id!", w.name as "name!", w.description as "description!",
+                w.enabled as "enabled!", w.disabled_at as "disabled_at?: jiff_sqlx::Timestamp", w.minimum_origins as "minimum_origins!",
+                w.monitor_id as "monitor_id?", w.monitor_group_id as "monitor_group_id?", w.check_regions as "check_regions?",
+                w.latitude as "latitude?", w.longitude as "longitude?", w.notification_email as "notification_email!",
+                w.origin_steering as "origin_steering?", w.load_shedding as "load_shedding?",
+                w.notification_filter as "notification_filter?", w.health_sources as "health_sources?",
+                w.created_on as "created_on!: jiff_sqlx::Timestamp", w.modified_on as "modified_on!: jiff_sqlx::Timestamp",
+                w.check_id as "check_id?", w.config_gen as "config_gen?", w.origin_name as "origin_name?", w.address as "address?",
+                w.origin_enabled as "origin_enabled?", w.origin_disabled_at as "origin_disabled_at?: jiff_sqlx::Timestamp",
+                w.weight as "weight?", w.host as "host?", w.port as "port?", w.flatten_cname as "flatten_cname?",
+                w.virtual_network_id as "virtual_network_id?"
+            from (select set_config('quorate.accounts', $1::bytea[]::text, true) as accounts offset 0) as s
+            cross join lateral (
+                select p.account_id, p.pool_id, p.name, p.description, p.enabled, p.disabled_at, p.minimum_origins, p.monitor_id,
+                    p.monitor_group_id, p.check_regions, p.latitude, p.longitude, p.notification_email, p.origin_steering,
+                    p.load_shedding, p.notification_filter, p.health_sources, p.created_on, p.modified_on,
+                    o.check_id, o.config_gen, o.place, o.name as origin_name, o.address, o.enabled as origin_enabled,
+                    o.disabled_at as origin_disabled_at, o.weight, o.host, o.port, o.flatten_cname, o.virtual_network_id
+                from pool as p
+                left join origin as o on o.account_id = p.account_id and o.pool_id = p.pool_id
+                where s.accounts is not null and "#
+                + $condition
+                + r#"
+                offset 0
+            ) as w
+            where w.account_id = $2
+            order by w.created_on, w.pool_id, w.place
+            "#,
+            $scope as &[&[u8]],
+            $account.as_bytes(),
+            $asked,
+        )
+        .fetch_all($conn)
+        .await?
+    };
+}
+
+/// In creation order.
+pub(super) async fn list(
     conn: &mut PgConnection,
+    scope: &[AccountId],
     account: AccountId,
-    id: Option<PoolId>,
     monitor: Option<MonitorId>,
 ) -> Result<Vec<Pool>, Error> {
-    // Pools and origins in one statement, so that both are of one instant.
-    let rows = sqlx::query!(
-        r#"
-        select p.account_id, p.pool_id, p.name, p.description, p.enabled, p.disabled_at as "disabled_at: jiff_sqlx::Timestamp",
-            p.minimum_origins, p.monitor_id, p.monitor_group_id, p.check_regions, p.latitude, p.longitude, p.notification_email,
-            p.origin_steering, p.load_shedding, p.notification_filter, p.health_sources,
-            p.created_on as "created_on: jiff_sqlx::Timestamp", p.modified_on as "modified_on: jiff_sqlx::Timestamp",
-            origin_rows(p.account_id, p.pool_id) as "origins!"
-        from pool as p
-        where p.account_id = $1 and ($2::bytea is null or p.pool_id = $2) and ($3::bytea is null or p.monitor_id = $3)
-        order by p.created_on, p.pool_id
-        "#,
-        account.as_bytes(),
-        id.as_ref().map(|id| id.as_bytes().as_slice()),
-        monitor.as_ref().map(|id| id.as_bytes().as_slice()),
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let place = Place { table: "pool", key: &row.pool_id };
-            let origins: Vec<OriginRow> = place.json("origins", row.origins)?;
-            pool_row!(row).with_origins(origins.into_iter().map(Into::into).collect())
-        })
-        .collect()
+    let monitor = monitor.as_ref().map(|id| id.as_bytes().as_slice());
+    gathered(beside!(conn, &keys(scope), account, "p.account_id = $2 and ($3::bytea is null or p.monitor_id = $3)", monitor))
+}
+
+pub(super) async fn find(conn: &mut PgConnection, scope: &[AccountId], account: AccountId, id: PoolId) -> Result<Option<Pool>, Error> {
+    // Without the account among the conditions: beside what row-level security asks of it, the server would take any index
+    // that begins with the account for as good as the one of the id.
+    Ok(gathered(beside!(conn, &keys(scope), account, "p.pool_id = $3", id.as_bytes()))?.pop())
+}
+
+/// The pools of rows, of which those of one pool follow each other.
+fn gathered(rows: Vec<Beside>) -> Result<Vec<Pool>, Error> {
+    let mut pools: Vec<(PoolRow, Vec<Origin>)> = Vec::new();
+    for mut row in rows {
+        let origin = row.origin()?;
+        if pools.last().is_none_or(|(pool, _)| pool.pool_id != row.pool_id) {
+            pools.push((pool_row!(row), Vec::new()));
+        }
+        if let (Some(origin), Some((_, origins))) = (origin, pools.last_mut()) {
+            origins.push(origin);
+        }
+    }
+    pools.into_iter().map(|(pool, origins)| pool.with_origins(origins)).collect()
 }
 
 /// Inserts the pool, or overwrites the one with its id.

@@ -89,9 +89,9 @@ async fn a_health_check_is_a_pool_to_its_owner_and_its_changes_renew_what_they_m
     let mut tenant = world.db.tenant(&[account]).await.unwrap();
     let standings = healthchecks::standings(&mut tenant, account, std::slice::from_ref(&made)).await.unwrap();
     assert_ne!(standings[&made.check_id].status, HealthcheckStatus::Unknown);
-    let of_pools = events::list(&mut tenant, &EventFilter::default(), 0, 10).await.unwrap().1;
+    let of_pools = events::list(&world.db.reader(&[account]), &EventFilter::default(), 0, 10).await.unwrap().1;
     let filter = EventFilter { subject: Subject::Healthcheck, ..EventFilter::default() };
-    let of_healthchecks = events::list(&mut tenant, &filter, 0, 10).await.unwrap().1;
+    let of_healthchecks = events::list(&world.db.reader(&[account]), &filter, 0, 10).await.unwrap().1;
     assert_eq!((of_pools, of_healthchecks > 0), (0, true));
 
     assert!(healthchecks::delete(&mut tenant, account, zone, made.id).await.unwrap());

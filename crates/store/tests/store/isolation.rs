@@ -60,6 +60,7 @@ async fn furnished(world: &Database) -> (quorate_core::ids::AccountId, quorate_c
     own(&store, me).await;
     flip_all(&store, me, pool.id).await;
     store.leave(me).await.unwrap();
+    crate::events::tally(world).await;
     (account, pool)
 }
 
@@ -98,7 +99,8 @@ async fn a_tenant_sees_and_changes_nothing_of_another_account() {
     let mut tenant = world.db.tenant(&[mine]).await.unwrap();
     assert_eq!(accounts::list(&mut tenant).await.unwrap().len(), 1);
     assert_eq!(zones::list(&mut tenant).await.unwrap().len(), 1);
-    let (seen, total) = events::list(&mut tenant, &events::EventFilter::default(), 0, 100).await.unwrap();
+    let reader = world.db.reader(&[mine]);
+    let (seen, total) = events::list(&reader, &events::EventFilter::default(), 0, 100).await.unwrap();
     assert!(total > 0 && seen.iter().all(|event| event.body.pool.id == pool.id));
 
     let account = theirs.account_id;
@@ -108,6 +110,11 @@ async fn a_tenant_sees_and_changes_nothing_of_another_account() {
     assert!(pools::list(&mut tenant, account, None).await.unwrap().is_empty());
     assert_eq!(pools::find(&mut tenant, account, theirs.id).await.unwrap(), None);
     assert_eq!(pools::find(&mut tenant, mine, theirs.id).await.unwrap(), None);
+    assert!(pools::read_list(&reader, account, None).await.unwrap().is_empty());
+    assert_eq!(pools::read_list(&reader, mine, None).await.unwrap().len(), 1);
+    for asked in [account, mine] {
+        assert_eq!(pools::read(&reader, asked, theirs.id).await.unwrap(), None);
+    }
     assert_eq!(pools::missing(&mut tenant, mine, &[theirs.id]).await.unwrap(), [theirs.id]);
     assert_eq!(health::of_pool(&mut tenant, account, theirs.id).await.unwrap(), None);
     for refused in [
@@ -125,7 +132,9 @@ async fn a_tenant_sees_and_changes_nothing_of_another_account() {
     let mut nobody = world.db.tenant(&[]).await.unwrap();
     assert!(accounts::list(&mut nobody).await.unwrap().is_empty());
     assert!(pools::list(&mut nobody, mine, None).await.unwrap().is_empty());
-    let (seen, total) = events::list(&mut nobody, &events::EventFilter::default(), 0, 100).await.unwrap();
+    let nobody = world.db.reader(&[]);
+    assert!(pools::read_list(&nobody, mine, None).await.unwrap().is_empty());
+    let (seen, total) = events::list(&nobody, &events::EventFilter::default(), 0, 100).await.unwrap();
     assert_eq!((seen.len(), total), (0, 0));
 }
 
@@ -135,13 +144,58 @@ async fn a_connection_forgets_its_accounts_with_the_transaction() {
     let account = support::account(&world.db).await.id;
     let mut app = as_role(&world, "quorate_app").await;
     // The product's own statement, not one like it.
-    let statement = statements().into_iter().find(|statement| statement.contains("quorate.accounts")).expect("every tenant runs it");
+    let statement = statements()
+        .into_iter()
+        .find(|statement| statement.starts_with("select set_config('quorate.accounts'"))
+        .expect("every tenant runs it");
     app.execute(AssertSqlSafe(format!("prepare see as {statement}"))).await.unwrap();
     for (ending, expected) in [("select 1", 1), ("commit", 0), ("rollback", 0)] {
         app.execute(AssertSqlSafe(format!(r#"begin; execute see('{{"\\x{account}"}}', ''); {ending}"#))).await.unwrap();
         let seen: i64 = app.fetch_one("select count(*) from account").await.unwrap().get(0);
         assert_eq!(seen, expected, "after {ending}");
         app.execute("rollback").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_read_sees_its_accounts_under_any_plan_and_leaves_nothing_behind() {
+    let world = Database::new().await;
+    let (_, theirs) = furnished(&world).await;
+    let (mine, pool) = furnished(&world).await;
+    let mut app = as_role(&world, "quorate_app").await;
+    let reads: Vec<String> =
+        statements().into_iter().filter(|statement| statement.contains("as accounts offset 0) as s cross join lateral")).collect();
+    assert_eq!(reads.len(), 2, "a list of pools and a pool: {reads:#?}");
+    let ways = ["nestloop", "hashjoin", "mergejoin", "indexscan", "bitmapscan", "seqscan", "material", "memoize", "sort"];
+    for off in ways.iter().map(|way| vec![*way]).chain([
+        vec![],
+        vec!["nestloop", "indexscan", "bitmapscan"],
+        vec!["seqscan", "hashjoin", "mergejoin"],
+    ]) {
+        app.execute("reset all; set role quorate_app; deallocate all; set plan_cache_mode = force_generic_plan").await.unwrap();
+        for way in &off {
+            app.execute(AssertSqlSafe(format!("set enable_{way} = off"))).await.unwrap();
+        }
+        for (number, read) in reads.iter().enumerate() {
+            let by_id = read.contains("p.pool_id = $3");
+            let asked = |id| if by_id { format!(r"'\x{id}'") } else { "null".to_owned() };
+            app.execute(AssertSqlSafe(format!("prepare read_{number} as {read}"))).await.unwrap();
+            for (reader, account, id, expected) in [
+                (mine, mine, pool.id, pool.origins.len()),
+                (mine, theirs.account_id, theirs.id, 0),
+                (mine, mine, theirs.id, if by_id { 0 } else { pool.origins.len() }),
+            ] {
+                let execute = format!(r#"execute read_{number}('{{"\\x{reader}"}}', '\x{account}', {})"#, asked(id));
+                let rows = app.fetch_all(AssertSqlSafe(execute)).await.unwrap();
+                assert_eq!(rows.len(), expected, "{off:?} off, {read}");
+                assert!(
+                    rows.iter().all(|row| row.get::<Option<Vec<u8>>, _>("check_id?").is_some()),
+                    "{off:?} off: a pool without its origins"
+                );
+            }
+            let left: i64 = app.fetch_one("select count(*) from pool").await.unwrap().get(0);
+            assert_eq!(left, 0, "a read left its accounts behind");
+        }
     }
 }
 
