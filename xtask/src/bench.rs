@@ -3,6 +3,7 @@
 mod kills;
 mod memory;
 mod probes;
+mod rest;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -24,6 +25,8 @@ pub(crate) enum Bench {
     Memory(memory::Memory),
     /// What a probe costs beside HAProxy, the blackbox exporter, fping and a bare program.
     Probes(probes::Probes),
+    /// Requests of the REST API a second, beside the same SQL through pgbench.
+    Rest(rest::Rest),
 }
 
 impl Bench {
@@ -33,6 +36,7 @@ impl Bench {
             Self::Kills(kills) => kills.run().await,
             Self::Memory(memory) => memory.run().await,
             Self::Probes(probes) => probes.run().await,
+            Self::Rest(rest) => rest.run().await,
         }
     }
 }

@@ -101,6 +101,11 @@ impl Plan {
         Self { regions: vec![("WEU", 3), ("ENAM", 3), ("SEAS", 3)], ..Self::small() }
     }
 
+    /// One replica and no worker: nothing is probed.
+    pub fn control_only() -> Self {
+        Self { regions: Vec::new(), ..Self::small() }
+    }
+
     #[must_use]
     pub fn replicas(self, replicas: u8) -> Self {
         Self { replicas, ..self }
