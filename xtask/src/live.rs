@@ -30,8 +30,9 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Builds the program, starts it, and waits until it is ready.
-    pub(crate) async fn start() -> Result<Self> {
+    /// Builds the program, starts it, and waits until it is ready. Each token may ask `requests_max` times within five
+    /// minutes; 0: without limit.
+    pub(crate) async fn start(requests_max: u32) -> Result<Self> {
         // What `cargo xtask test` builds, so that nothing is built twice.
         command::run(cargo(&["build", "--workspace", "--bins", "--tests"])).await?;
         let folder = tempfile::Builder::new().prefix("quorate-live-").tempdir()?;
@@ -39,8 +40,7 @@ impl Live {
         let mut up = Command::new(workspace::program("quorate"));
         up.args(["up", "--listen", FREE_PORT, "--grpc-listen", FREE_PORT]);
         up.arg("--data-dir").arg(folder.path().join("data"));
-        // Checks and fuzzing ask more often than a client should.
-        up.env("QUORATE_CONTROL__RATE_LIMIT_REQUESTS", "0");
+        up.env("QUORATE_CONTROL__RATE_LIMIT_REQUESTS", requests_max.to_string());
         up.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         let server = up.spawn().context("cannot run the program just built")?;
         let mut live = Self { variables: BTreeMap::new(), folder, server };

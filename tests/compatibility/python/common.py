@@ -7,6 +7,13 @@ import uuid
 URL = os.environ["QUORATE_URL"]
 TOKEN = os.environ["QUORATE_TOKEN"]
 READ_ONLY_TOKEN = os.environ["QUORATE_READ_ONLY_TOKEN"]
+# A token that is asked with more often than a client should.
+HASTY_TOKEN = os.environ["QUORATE_HASTY_TOKEN"]
+REQUESTS_MAX = int(os.environ["QUORATE_REQUESTS_MAX"])
+# What clients sent before there were tokens.
+EMAIL, KEY = os.environ["QUORATE_EMAIL"], os.environ["QUORATE_KEY"]
+# An account that may have one monitor.
+SMALL_ACCOUNT, SMALL_TOKEN = os.environ["QUORATE_SMALL_ACCOUNT_ID"], os.environ["QUORATE_SMALL_TOKEN"]
 ACCOUNT = os.environ["QUORATE_ACCOUNT_ID"]
 ZONE = os.environ["QUORATE_ZONE_ID"]
 ZONE_NAME = os.environ["QUORATE_ZONE_NAME"]
