@@ -25,7 +25,8 @@ pub(crate) use events::list as events;
 pub(crate) use preview::{create as create_preview, delete as delete_preview, show as show_preview};
 pub(crate) use quorum::show as quorum;
 
-const NOT_FOUND: ApiError = ApiError::NotFound { resource: "health check" };
+/// Version 4 of the Terraform provider knows by the first words alone that a health check is gone, and makes it anew.
+const NOT_FOUND: ApiError = ApiError::NotFound { resource: "object does not exist: health check" };
 
 /// What a body may hold.
 pub(crate) fn told() -> Told {

@@ -2,4 +2,5 @@
 
 mod conformance;
 mod schema;
+mod terraform;
 mod vendor;

@@ -169,7 +169,7 @@ async fn a_list_has_pages_of_25_and_what_is_not_there_is_not_found() {
     let reader = Tenant { secret, ..tenant.clone() };
     assert_eq!(world.ask(&reader, "DELETE", &path, None).await.refused().0, 403);
     assert_eq!(world.ask(&tenant, "DELETE", &path, None).await.result(), json!({"id": ids[0]}));
-    let gone = (404, json!([{"code": 1001, "message": "health check not found"}]));
+    let gone = (404, json!([{"code": 1001, "message": "object does not exist: health check not found"}]));
     for (method, change) in [("GET", None), ("DELETE", None), ("PUT", Some(body(json!({})))), ("PATCH", Some(json!({})))] {
         assert_eq!(world.ask(&tenant, method, &path, change).await.refused(), gone, "{method}");
     }

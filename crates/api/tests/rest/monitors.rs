@@ -104,13 +104,17 @@ async fn the_shortest_interval_is_the_accounts() {
 async fn put_replaces_patch_merges_and_each_answers_the_whole_object() {
     let world = World::start().await;
     let tenant = world.tenant("example.com").await;
-    let body = json!({"path": "/health", "timeout": 9, "header": {"Host": ["a.example"]}, "method": "HEAD", "expected_codes": "2xx", "port": 8080, "description": "x"});
+    let body = json!({"path": "/health", "timeout": 9, "header": {"Host": ["a.example"]}, "method": "HEAD", "expected_codes": "2xx", "port": 8080, "description": "x",
+        "consecutive_up": 2, "consecutive_down": 3});
     let made = world.make(&tenant, &tenant.lb("monitors"), body).await;
     let path = tenant.lb(&format!("monitors/{}", id_of(&made)));
-    let patched =
-        world.ask(&tenant, "PATCH", &path, Some(json!({"timeout": 3, "header": null, "port": null, "description": null}))).await.result();
+    let nulls = json!({
+        "timeout": 3, "header": null, "port": null, "description": null, "consecutive_up": null, "consecutive_down": null,
+    });
+    let patched = world.ask(&tenant, "PATCH", &path, Some(nulls)).await.result();
     assert_eq!((&patched["timeout"], &patched["path"], &patched["port"]), (&json!(3), &json!("/health"), &json!(0)));
     assert_eq!((patched.get("header"), &patched["description"]), (None, &json!("")), "null clears");
+    assert_eq!((&patched["consecutive_up"], &patched["consecutive_down"]), (&json!(0), &json!(0)), "null clears");
     assert_ne!(patched["modified_on"], made["modified_on"]);
     let to_https = world.ask(&tenant, "PATCH", &path, Some(json!({"type": "https"}))).await.result();
     assert_eq!((&to_https["method"], &to_https["expected_codes"]), (&json!("HEAD"), &json!("2xx")), "of one family");

@@ -91,7 +91,7 @@ fn refusal(path: &str, place: &str) -> (u16, Value) {
         "{monitor_group_id}" => (404, 1001, "monitor group not found"),
         "{preview_id}" => (404, 1001, "preview not found"),
         "{healthcheck_id}" if path.contains("/healthchecks/preview/") => (404, 1001, "health check preview not found"),
-        "{healthcheck_id}" => (404, 1001, "health check not found"),
+        "{healthcheck_id}" => (404, 1001, "object does not exist: health check not found"),
         other => panic!("{path} asks for {other}: say how it is refused"),
     };
     (status, json!([{"code": code, "message": message}]))

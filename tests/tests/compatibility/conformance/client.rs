@@ -63,6 +63,7 @@ impl<'a> Client<'a> {
         (answer.status, answer.body)
     }
 
+    /// Successes alone: the vendor describes a refusal as a success and a failure at once, which nothing is.
     fn holds_for_the_vendor(&self, operation: &str, body: &Value) {
         let Some(vendors) = &self.vendors else { return };
         if !vendors.operations().iter().any(|known| known == operation) || VENDOR_SLIPS.iter().any(|(end, _)| operation.ends_with(end)) {
