@@ -2,7 +2,6 @@
 //!
 //! Reason codes of OpenSSL are matched, never texts: those change between releases.
 
-use std::error::Error;
 use std::io;
 
 use openssl::ssl;
@@ -65,7 +64,7 @@ pub(crate) fn classify(fault: &Fault) -> Finding {
         Fault::Certificate(why) if NAME_MISMATCHES.contains(&why.as_raw()) => R::TlsNameMismatch,
         Fault::Certificate(_) => R::TlsUntrustedCertificate,
         Fault::Http(error) => exchange(error),
-        Fault::Redirect(_) => R::HttpInvalidResponse,
+        Fault::NotHttp(_) | Fault::Redirect(_) => R::HttpInvalidResponse,
         Fault::Code(_) => R::ResponseCodeMismatch,
         Fault::Body => R::ResponseBodyMismatch,
     };
@@ -85,6 +84,8 @@ fn unreached(error: &io::Error, v6: bool) -> Option<Finding> {
             R::NetworkUnreachable
         }
         (io::ErrorKind::TimedOut, _) => R::TcpTimeout,
+        // A SYN is refused; only what stood is reset.
+        (io::ErrorKind::ConnectionReset, _) => R::ConnectionReset,
         _ => return None,
     }))
 }
@@ -136,19 +137,11 @@ fn handshake(error: &ssl::Error) -> FailureReason {
 }
 
 /// An HTTP exchange breaks where the socket does, or where TLS does after its handshake (TLS 1.3
-/// servers refuse a client that late), or it is not HTTP.
-fn exchange(error: &hyper::Error) -> FailureReason {
-    let mut link: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(cause) = link {
-        if let Some(reason) = cause.downcast_ref::<io::Error>().and_then(broken) {
-            return reason;
-        }
-        if let Some(tls) = cause.downcast_ref::<ssl::Error>() {
-            return handshake(tls);
-        }
-        // An io::Error shows what it wraps, but not as a source.
-        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
-        link = wrapped.or_else(|| cause.source());
+/// servers refuse a client that late), or with a stream that ends within an answer.
+fn exchange(error: &io::Error) -> FailureReason {
+    if let Some(reason) = broken(error) {
+        return reason;
     }
-    FailureReason::HttpInvalidResponse
+    let tls = error.get_ref().and_then(|wrapped| wrapped.downcast_ref::<ssl::Error>());
+    tls.map_or(FailureReason::HttpInvalidResponse, handshake)
 }

@@ -9,6 +9,7 @@ use openssl::x509::X509VerifyResult;
 use quorate_core::address_policy::Refusal;
 
 use super::Phase;
+use super::http::Malformed;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -54,7 +55,9 @@ pub(crate) enum Fault {
     #[error("cannot set up TLS")]
     TlsSetup(#[source] ErrorStack),
     #[error("the HTTP exchange failed")]
-    Http(#[source] hyper::Error),
+    Http(#[source] io::Error),
+    #[error("the answer is no HTTP: {0}")]
+    NotHttp(#[from] Malformed),
     #[error("a redirect cannot be followed: {0}")]
     Redirect(&'static str),
     #[error("status {0} is not expected")]
@@ -67,7 +70,7 @@ impl Fault {
     /// Whether another TLS library may bring further what has failed so; a certificate that is refused by one is
     /// refused by both.
     pub(crate) const fn is_of_a_secured_exchange(&self) -> bool {
-        matches!(self, Self::Modern(_) | Self::Http(_))
+        matches!(self, Self::Modern(_) | Self::Http(_) | Self::NotHttp(_))
     }
 
     /// Whether time ran out, which alone is tried again: everything else is an answer.
@@ -85,6 +88,7 @@ impl Fault {
             | Self::Certificate(_)
             | Self::TlsSetup(_)
             | Self::Http(_)
+            | Self::NotHttp(_)
             | Self::Redirect(_)
             | Self::Code(_)
             | Self::Body

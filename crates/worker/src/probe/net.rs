@@ -21,6 +21,9 @@ use super::tls::Tls;
 use super::{Finding, Outcome, Phase, Prober, http, icmp, smtp, tcp, udp};
 use crate::config::WorkerConfig;
 
+/// Characters of a pool's id that origins are told.
+const POOL_ID_BYTES: usize = 16;
+
 /// Probes over the network.
 #[derive(Debug)]
 pub struct NetProber {
@@ -86,9 +89,10 @@ impl Prober for NetProber {
             let mut attempt = Attempt::new(target.timeout, target.asker);
             let done = match &target.ask {
                 Ask::Tcp => tcp::probe(&self.net, target, &mut attempt).await,
-                Ask::Smtp => smtp::probe(&self.net, target, &mut attempt).await,
-                Ask::Ping => icmp::probe(&self.net, target, &mut attempt).await,
-                Ask::Udp => udp::probe(&self.net, target, &mut attempt).await,
+                // Boxed, so that the many of the other kinds do not hold the room that these few need.
+                Ask::Smtp => Box::pin(smtp::probe(&self.net, target, &mut attempt)).await,
+                Ask::Ping => Box::pin(icmp::probe(&self.net, target, &mut attempt)).await,
+                Ask::Udp => Box::pin(udp::probe(&self.net, target, &mut attempt)).await,
                 Ask::Http(ask) => http::probe(&self.net, target, ask, &mut attempt).await,
             };
             let finding = match done {
@@ -124,18 +128,22 @@ impl Net {
     /// Resolves, judges *every* address of the answer, and gives the first: what was judged is what a
     /// packet goes to, so no second look-up can lead elsewhere.
     pub(super) async fn address(&self, host: &Host, attempt: &mut Attempt) -> Result<IpAddr, Fault> {
-        let addresses = match host {
-            Host::Address(address) => vec![*address],
+        let address = match host {
+            Host::Address(address) => {
+                self.policy.judge(*address).map_err(Fault::Forbidden)?;
+                *address
+            }
             Host::Name(name) => {
                 let deadline = attempt.deadline;
-                attempt.within(Phase::Resolve, async { self.resolver.resolve(name, deadline).await }).await?
+                let resolving = Box::pin(async { self.resolver.resolve(name, deadline).await });
+                let addresses = attempt.within(Phase::Resolve, resolving).await?;
+                for address in &addresses {
+                    self.policy.judge(*address).map_err(Fault::Forbidden)?;
+                }
+                // Sorted, so that several workers ask the same of several addresses.
+                addresses.into_iter().min().ok_or(Fault::NoAddress)?
             }
         };
-        for address in &addresses {
-            self.policy.judge(*address).map_err(Fault::Forbidden)?;
-        }
-        // Sorted, so that several workers ask the same of several addresses.
-        let address = addresses.into_iter().min().ok_or(Fault::NoAddress)?;
         attempt.connections = attempt.connections.saturating_add(1);
         let reached = destination(address);
         // What is the operator's own is no third party to protect.
@@ -150,8 +158,27 @@ impl Net {
     }
 
     /// The User-Agent in the name of the target's pool.
-    pub(super) fn user_agent(&self, target: &Target) -> HeaderValue {
-        let pool = target.pool.to_string();
-        HeaderValue::from_str(&format!("{}{})", self.user_agent, &pool[..16])).expect("checked at start, and an id is hexadecimal")
+    pub(super) fn user_agent(&self, target: &Target) -> UserAgent<'_> {
+        UserAgent { before: &self.user_agent, pool: target.pool.to_string() }
+    }
+}
+
+/// Who asks, and for which pool.
+#[derive(Debug)]
+pub(super) struct UserAgent<'a> {
+    /// Up to the pool's id.
+    before: &'a str,
+    pool: String,
+}
+
+impl UserAgent<'_> {
+    /// In order, as they are sent.
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        [self.before.as_bytes(), &self.pool.as_bytes()[..POOL_ID_BYTES], b")"]
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        UserAgent { before: "x", pool: "0".repeat(POOL_ID_BYTES) }
     }
 }

@@ -1,84 +1,118 @@
-//! One HTTP/1.1 request and its answer over a stream of our own, so that every error is ours to see.
+//! One HTTP/1.1 request and its answer over a stream of our own: no more is sent, read or kept than
+//! a probe needs, and every error is ours to see.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use http::header::HeaderValue;
+use http::{Method, StatusCode};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-
-use super::Stream;
-use super::meter::{Meter, Metered};
+use super::body::{Body, Next};
+use super::head::{Head, Malformed};
+use crate::probe::Phase;
+use crate::probe::attempt::Attempt;
 use crate::probe::fault::Fault;
 
-/// Bytes of an answer's head, and of what is buffered of its body: with the searched part of the body
-/// and its folded copy, what a hostile origin can make a probe hold.
+/// Bytes of an answer's head, those of interim answers before it included: with the searched part of
+/// the body and its folded copy, what a hostile origin can make a probe hold.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-
-type Connection = http1::Connection<TokioIo<Metered<Box<dyn Stream>>>, Empty<Bytes>>;
-
-pub(super) struct Exchange(Metered<Box<dyn Stream>>);
+/// Bytes that are read at first: most heads, and the bodies of health pages.
+const READ_BYTES_MIN: usize = 1024;
+/// Bytes of a body that are read at once.
+const BODY_READ_BYTES: usize = 4 * 1024;
 
 /// The head of an answer; its body is still on the way.
-pub(super) struct Answer {
+pub(super) struct Answer<S> {
     pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    body: Incoming,
-    carrier: Carrier,
+    pub(super) location: Option<HeaderValue>,
+    body: Body,
+    wire: Wire<S>,
 }
 
-/// The connection, until it ends. What ends it is told to whoever waits for the answer.
-struct Carrier(Option<Pin<Box<Connection>>>);
-
-impl Exchange {
-    pub(super) fn new(stream: Box<dyn Stream>) -> (Self, Meter) {
-        let (metered, meter) = Metered::new(stream);
-        (Self(metered), meter)
-    }
-
-    pub(super) async fn ask(self, request: Request<Empty<Bytes>>) -> Result<Answer, Fault> {
-        let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(HEAD_BYTES_MAX)
-            .max_header_size(HEAD_BYTES_MAX)
-            .title_case_headers(true)
-            .handshake(TokioIo::new(self.0))
-            .await
-            .map_err(Fault::Http)?;
-        let mut carrier = Carrier(Some(Box::pin(connection)));
-        let (head, body) = carrier.carry(sender.send_request(request)).await.map_err(Fault::Http)?.into_parts();
-        Ok(Answer { status: head.status, headers: head.headers, body, carrier })
-    }
+/// A stream, and what has come that nobody has looked at.
+struct Wire<S> {
+    stream: S,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that have been looked at.
+    seen: usize,
 }
 
-impl Answer {
+/// Sends a request, and reads the head of its answer.
+pub(super) async fn ask<S>(stream: S, request: &[u8], method: &Method, attempt: &mut Attempt) -> Result<Answer<S>, Fault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut wire = Wire { stream, buffer: Vec::new(), seen: 0 };
+    let writing = async {
+        wire.stream.write_all(request).await.map_err(Fault::Http)?;
+        wire.stream.flush().await.map_err(Fault::Http)
+    };
+    attempt.within(Phase::Request, writing).await?;
+    let head = attempt.within(Phase::Headers, wire.head(method)).await?;
+    Ok(Answer { status: head.status, location: head.location, body: Body::new(head.framing), wire })
+}
+
+impl<S: AsyncRead + Unpin> Answer<S> {
     /// The next bytes of the body; `None` at its end.
-    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
-        while let Some(frame) = self.carrier.carry(self.body.frame()).await {
-            // Trailers are no part of the body.
-            if let Ok(bytes) = frame.map_err(Fault::Http)?.into_data() {
-                return Ok(Some(bytes));
+    pub(super) async fn chunk(&mut self) -> Result<Option<&[u8]>, Fault> {
+        loop {
+            match self.body.next(self.wire.unseen())? {
+                Next::Data(bytes) => return Ok(Some(self.wire.take(bytes))),
+                Next::Framing(bytes) => {
+                    self.wire.take(bytes);
+                }
+                Next::Wait => {
+                    if self.wire.more(BODY_READ_BYTES).await? == 0 {
+                        self.body.close()?;
+                    }
+                }
+                Next::End => return Ok(None),
             }
         }
-        Ok(None)
     }
 }
 
-impl Carrier {
-    /// Waits for `work` while the connection moves its bytes.
-    async fn carry<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Some(connection) = &mut self.0
-                && let Poll::Ready(_told_to_work) = connection.as_mut().poll(cx)
-            {
-                self.0 = None;
+impl<S: AsyncRead + Unpin> Wire<S> {
+    /// The head of the answer, after interim ones.
+    async fn head(&mut self, method: &Method) -> Result<Head, Fault> {
+        let mut room = HEAD_BYTES_MAX;
+        loop {
+            let had = self.unseen().len();
+            let wanted = had.max(READ_BYTES_MIN).min(room - had);
+            if wanted == 0 {
+                return Err(Malformed::LongHead.into());
             }
-            work.as_mut().poll(cx)
-        })
-        .await
+            if self.more(wanted).await? == 0 {
+                return Err(Malformed::Cut.into());
+            }
+            // A head that was unfinished still is, unless a line has ended.
+            let mut is_news = had == 0 || self.unseen()[had..].contains(&b'\n');
+            while std::mem::take(&mut is_news)
+                && let Some(head) = Head::parse(self.unseen(), method)?
+            {
+                self.take(head.bytes);
+                if !head.is_interim() {
+                    return Ok(head);
+                }
+                room -= head.bytes;
+                is_news = !self.unseen().is_empty();
+            }
+        }
+    }
+
+    fn unseen(&self) -> &[u8] {
+        &self.buffer[self.seen..]
+    }
+
+    fn take(&mut self, bytes: usize) -> &[u8] {
+        let taken = &self.buffer[self.seen..self.seen + bytes];
+        self.seen += bytes;
+        taken
+    }
+
+    /// Reads what has come, at most `wanted` bytes; none at the end.
+    async fn more(&mut self, wanted: usize) -> Result<usize, Fault> {
+        self.buffer.drain(..self.seen);
+        self.seen = 0;
+        self.buffer.reserve_exact(wanted);
+        (&mut self.stream).take(wanted as u64).read_buf(&mut self.buffer).await.map_err(Fault::Http)
     }
 }

@@ -4,15 +4,17 @@
 //! origin's address again, not to wherever the public name leads. Any other host is resolved and
 //! judged like a target of its own, and gets nothing that the user wrote.
 
-use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode};
-use http_body_util::Empty;
+use http::{Method, StatusCode};
 use url::Url;
 
 use crate::probe::fault::Fault;
+use crate::probe::net::UserAgent;
 use crate::probe::target::{Host, HttpAsk, Target};
+
+/// Bytes of most requests.
+const REQUEST_BYTES: usize = 512;
 
 #[derive(Clone, Debug)]
 pub(super) struct Hop {
@@ -84,33 +86,48 @@ impl Hop {
         })
     }
 
+    pub(super) const fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// Whether this is still the host that the user wrote down.
     pub(super) const fn is_trusted(&self) -> bool {
         self.trusted
     }
 
-    pub(super) fn request(&self, ask: &HttpAsk, user_agent: HeaderValue) -> Request<Empty<Bytes>> {
-        let mut request = Request::new(Empty::new());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.path.clone().into();
-        let headers = request.headers_mut();
-        headers.insert(HOST, self.host_header.clone());
-        headers.insert(USER_AGENT, user_agent);
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    /// The request, as it is sent.
+    pub(super) fn request(&self, ask: &HttpAsk, user_agent: &UserAgent<'_>) -> Vec<u8> {
+        let mut request = Vec::with_capacity(REQUEST_BYTES);
+        for part in [self.method.as_str(), " ", self.path.as_str(), " HTTP/1.1"] {
+            request.extend_from_slice(part.as_bytes());
+        }
+        let mut add = |name: &str, parts: &[&[u8]]| {
+            request.extend_from_slice(b"\r\n");
+            request.extend(in_title_case(name));
+            request.extend_from_slice(b": ");
+            for part in parts {
+                request.extend_from_slice(part);
+            }
+        };
+        add("host", &[self.host_header.as_bytes()]);
+        add("user-agent", &user_agent.parts());
+        add("connection", &[b"close"]);
         if self.method == Method::POST {
             // Without it some servers ask for a length, 411.
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            add("content-length", &[b"0"]);
         }
-        if self.trusted {
-            // What frames the request and says who asks is ours.
-            let ours = [HOST, USER_AGENT, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
-            for (name, value) in ask.headers.iter().filter(|(name, _)| !ours.contains(name)) {
-                headers.append(name, value.clone());
-            }
+        let theirs = if self.trusted { Some(&ask.headers) } else { None };
+        // What frames the request and says who asks is ours.
+        let ours = [HOST, USER_AGENT, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
+        for (name, value) in theirs.into_iter().flatten().filter(|(name, _)| !ours.contains(name)) {
+            add(name.as_str(), &[value.as_bytes()]);
         }
         for (name, value) in [(ACCEPT, "*/*"), (ACCEPT_ENCODING, "identity")] {
-            headers.entry(name).or_insert(HeaderValue::from_static(value));
+            if !theirs.is_some_and(|headers| headers.contains_key(&name)) {
+                add(name.as_str(), &[value.as_bytes()]);
+            }
         }
+        request.extend_from_slice(b"\r\n\r\n");
         request
     }
 
@@ -119,6 +136,16 @@ impl Hop {
         let scheme = if self.tls { "https" } else { "http" };
         Url::parse(&format!("{scheme}://{}:{}{}", self.named, self.port, self.path)).ok()
     }
+}
+
+/// Some old servers know headers by their usual writing only.
+fn in_title_case(name: &str) -> impl Iterator<Item = u8> + '_ {
+    let mut is_first = true;
+    name.bytes().map(move |byte| {
+        let byte = if is_first { byte.to_ascii_uppercase() } else { byte };
+        is_first = byte == b'-';
+        byte
+    })
 }
 
 /// The port stands beside the host only where it is not the protocol's own.
@@ -148,17 +175,22 @@ mod tests {
         (ask, hop)
     }
 
+    fn sent(hop: &Hop, ask: &HttpAsk) -> String {
+        String::from_utf8(hop.request(ask, &UserAgent::for_tests())).expect("ASCII")
+    }
+
     /// `connect_to:port host-header path secret?` after one redirect to `location`.
     fn follow(tls: bool, port: u16, location: &str) -> String {
         let (ask, hop) = first(tls, port);
         let location = HeaderValue::from_str(location).expect("visible ASCII");
         match hop.next(StatusCode::FOUND, Some(&location)) {
             Ok(hop) => {
-                let request = hop.request(&ask, HeaderValue::from_static("x"));
-                let secret = if request.headers().contains_key("authorization") { "secret" } else { "-" };
+                let request = sent(&hop, &ask);
+                let secret = if request.contains("secret") { "secret" } else { "-" };
                 let scheme = if hop.tls { "https" } else { "http" };
-                let host = request.headers()[HOST].to_str().expect("ASCII").to_owned();
-                format!("{scheme} {}:{} {host} {} {secret}", hop.connect_to, hop.port, request.uri())
+                let path = request.split(' ').nth(1).expect("a path");
+                let host = request.lines().find_map(|line| line.strip_prefix("Host: ")).expect("a host");
+                format!("{scheme} {}:{} {host} {path} {secret}", hop.connect_to, hop.port)
             }
             Err(fault) => fault.to_string(),
         }
@@ -197,7 +229,7 @@ mod tests {
         let back = to(&to(&hop, "https://other.example/"), "https://www.example.com/");
         let within = to(&to(&hop, "https://other.example/"), "/again");
         for hop in [&back, &within] {
-            assert!(!hop.request(&ask, HeaderValue::from_static("x")).headers().contains_key("authorization"), "{hop:?}");
+            assert!(!sent(hop, &ask).contains("secret"), "{hop:?}");
         }
         assert_eq!(back.connect_to.to_string(), "www.example.com", "the way back is by name");
     }

@@ -2,12 +2,15 @@
 
 use quorate_core::monitor::BODY_BYTES_MAX;
 
+/// Bytes that are folded at once: folded they may be three times as many.
+const PIECE_BYTES: usize = 1024;
+
 /// Looks for a text in what arrives in chunks, ignoring case. Bytes that are no UTF-8 match nothing
 /// but U+FFFD; a character or a match may lie across chunks.
 #[derive(Debug)]
 pub(super) struct Window<'a> {
     needle: &'a str,
-    /// What arrived, folded.
+    /// What arrived last, folded: no more than a match may still begin in.
     text: String,
     /// The beginning of a character whose end has not arrived.
     pending: Vec<u8>,
@@ -35,9 +38,10 @@ impl<'a> Window<'a> {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let bytes = &bytes[..bytes.len().min(BODY_BYTES_MAX - self.seen)];
         self.seen += bytes.len();
-        let searched = self.text.len();
-        self.take(bytes);
-        self.search(searched);
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.take(piece);
+            self.search();
+        }
         if self.seen == BODY_BYTES_MAX {
             self.end();
         }
@@ -46,9 +50,8 @@ impl<'a> Window<'a> {
     /// Nothing more comes.
     pub(super) fn end(&mut self) {
         if !std::mem::take(&mut self.pending).is_empty() {
-            let searched = self.text.len();
             self.text.push(char::REPLACEMENT_CHARACTER);
-            self.search(searched);
+            self.search();
         }
         self.ended = true;
     }
@@ -70,10 +73,11 @@ impl<'a> Window<'a> {
         self.text.push_str(&fold(&String::from_utf8_lossy(rest)));
     }
 
-    /// Searches what is new, and as much before it as a match could begin in.
-    fn search(&mut self, searched: usize) {
-        let from = self.text.floor_char_boundary(searched.saturating_sub(self.needle.len()));
-        self.found = self.found || self.text[from..].contains(self.needle);
+    /// Searches what is there, and keeps as much of it as a match may begin in.
+    fn search(&mut self) {
+        self.found = self.found || self.text.contains(self.needle);
+        let kept = self.text.floor_char_boundary(self.text.len().saturating_sub(self.needle.len()));
+        self.text.drain(..kept);
     }
 }
 
@@ -111,6 +115,18 @@ mod tests {
         assert!(!found("well", &[b"we", b"-ll"]));
         assert!(found("b", &[b"\xff\xfeb"]), "bytes that are no text do not end the search");
         assert!(found("", &[]));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_a_match_may_begin_in() {
+        let needle = "n".repeat(100);
+        let mut window = Window::new(&needle);
+        for _ in 0..5 {
+            window.push(&[0xff; 2_000]);
+            assert!(window.text.len() < needle.len() + char::REPLACEMENT_CHARACTER.len_utf8(), "{}", window.text.len());
+            assert!(window.text.capacity() <= 8 * PIECE_BYTES, "{}", window.text.capacity());
+        }
+        assert!(!window.is_decided(), "240 bytes are left");
     }
 
     #[test]

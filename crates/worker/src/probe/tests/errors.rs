@@ -14,7 +14,7 @@ fn errors_of_connect_have_their_reasons_and_our_own_shortages_none() {
     let ours = Finding::Abstained(R::OtherFailure);
     for (name, errno, finding) in [
         ("ECONNREFUSED", 111, failed(R::TcpConnectionFailed)),
-        ("ECONNRESET", 104, failed(R::TcpConnectionFailed)),
+        ("ECONNRESET", 104, failed(R::ConnectionReset)),
         ("EACCES", 13, failed(R::TcpConnectionFailed)),
         ("EPERM", 1, failed(R::TcpConnectionFailed)),
         ("EPROTO", 71, failed(R::TcpConnectionFailed)),
