@@ -1,8 +1,10 @@
 //! When to probe: every key has a fixed phase of its interval, and keys start together on shared
-//! ticks, so that one wake-up starts many probes and an idle key costs neither task nor timer.
+//! ticks, so that one wake-up starts many probes and an idle key costs neither task nor timer. The
+//! fewer probes a second, the wider the ticks: a wake-up costs several probes' work.
 //!
 //! Pure: time comes in as an argument. A key never runs twice at once, and what was missed is not
 //! caught up: the next start is the next tick of its phase, or the end of the last run if that is later.
+//! After a stall of the whole process what is due is spread again, so that no burst follows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -16,8 +18,16 @@ const FIRST_WITHIN_MAX_MS: u64 = 5_000;
 const FIRST_WITHIN_MIN_MS: u64 = 250;
 /// New keys started per millisecond, beyond which the stretch grows.
 const FIRSTS_PER_MS: u64 = 1;
-/// Starts are moved onto ticks of a hundredth of the interval, at most this.
-const SLACK_MAX_MS: u64 = 50;
+/// Starts that a tick should hold: beyond some twenty one wake-up more is not felt.
+const STARTS_PER_TICK: u64 = 20;
+/// Widths of ticks, in milliseconds. One that divides the interval, as all of these do whole seconds,
+/// moves every start of a key by the same time and leaves the interval as it is.
+const TICKS_MS: [u64; 8] = [50, 25, 20, 10, 5, 4, 2, 1];
+/// A tick is at most this part of the interval.
+const TICKS_PER_INTERVAL_MIN: u64 = 20;
+/// Milliseconds that keys may be late, for another reason than that there was no room, before it is a
+/// stall: the machine slept, or had no time for us.
+const STALL_MS: u64 = 250;
 
 #[derive(Debug)]
 pub(crate) struct Schedule<K> {
@@ -27,14 +37,16 @@ pub(crate) struct Schedule<K> {
     due: BTreeMap<u64, Vec<K>>,
     /// Keys that wait for their first run.
     firsts: u64,
+    /// Starts in a thousand seconds, all keys together.
+    rate: u64,
+    /// Whether more may have been due than there was room for.
+    waits_for_room: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
     interval_ms: u64,
-    phase_ms: u64,
-    slack_ms: u64,
-    /// Uniform over all keys.
+    /// Uniform over all keys. Its remainder by the interval is the phase.
     seed: u64,
     state: State,
 }
@@ -63,7 +75,7 @@ pub(crate) struct Due<K> {
 
 impl<K: Copy + Eq + Hash> Schedule<K> {
     pub(crate) fn new(base: Instant) -> Self {
-        Self { base, entries: HashMap::new(), due: BTreeMap::new(), firsts: 0 }
+        Self { base, entries: HashMap::new(), due: BTreeMap::new(), firsts: 0, rate: 0, waits_for_room: false }
     }
 
     /// Adds a key; `seed` gives it its phase. A key that is there is hastened.
@@ -72,11 +84,11 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
             return self.hasten(key, now);
         }
         let interval_ms = ms(interval).max(1);
-        let slack_ms = (interval_ms / 100).clamp(1, SLACK_MAX_MS);
-        let phase_ms = seed % interval_ms / slack_ms * slack_ms;
         let at_ms = self.soon(interval_ms, seed, now);
         self.firsts += 1;
-        self.entries.insert(key, Entry { interval_ms, phase_ms, slack_ms, seed, state: State::Waiting { at_ms, first: true } });
+        let entry = Entry { interval_ms, seed, state: State::Waiting { at_ms, first: true } };
+        self.rate += entry.rate();
+        self.entries.insert(key, entry);
         self.due.entry(at_ms).or_default().push(key);
     }
 
@@ -100,10 +112,14 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
             Some(State::Running { retired, .. }) => *retired = true,
             Some(State::Waiting { first, .. }) => {
                 self.firsts -= u64::from(*first);
-                self.entries.remove(&key);
+                self.forget(key);
             }
             None => {}
         }
+    }
+
+    fn forget(&mut self, key: K) {
+        self.rate -= self.entries.remove(&key).map_or(0, |entry| entry.rate());
     }
 
     /// When there is something to take; may be too early, never too late.
@@ -114,6 +130,9 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
     /// At most `room` keys whose time has come, the longest due first. They run until [`finished`](Self::finished).
     pub(crate) fn take_due(&mut self, now: Instant, room: usize) -> Vec<Due<K>> {
         let now_ms = self.ms_of(now);
+        if !self.waits_for_room {
+            self.spread_after_stall(now_ms);
+        }
         let mut taken = Vec::new();
         while let Some(mut first) = self.due.first_entry().filter(|first| *first.key() <= now_ms) {
             if taken.len() == room {
@@ -130,28 +149,45 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
                     if at_ms == tick {
                         self.firsts -= u64::from(first);
                         *state = State::Running { due_ms: tick, again: false, retired: false };
-                        taken.push(Due { key, late: Duration::from_millis(now_ms - tick) });
+                        taken.push(Due { key, late: now.saturating_duration_since(self.base + Duration::from_millis(tick)) });
                     }
                 }
                 Some(State::Running { .. }) | None => {}
             }
         }
+        self.waits_for_room = taken.len() == room;
         taken
+    }
+
+    /// Where keys are late by a stall, those that have missed half their interval wait for their next
+    /// time, and the others start twice as fast as they should have, from now on.
+    fn spread_after_stall(&mut self, now_ms: u64) {
+        let Some(stalled_ms) = self.due.first_key_value().map(|(tick, _)| *tick).filter(|tick| tick + STALL_MS < now_ms) else { return };
+        let on_time = self.due.split_off(&now_ms);
+        let late = std::mem::replace(&mut self.due, on_time).into_iter();
+        for (tick, key) in late.flat_map(|(tick, keys)| keys.into_iter().map(move |key| (tick, key))) {
+            let Some(Entry { interval_ms, seed, state: State::Waiting { at_ms, first } }) = self.entries.get_mut(&key) else { continue };
+            if *at_ms != tick {
+                continue;
+            }
+            let is_missed = !*first && 2 * (now_ms - tick) >= *interval_ms;
+            *at_ms = if is_missed { next_of_phase(now_ms, *seed, *interval_ms) } else { now_ms + (tick - stalled_ms) / 2 };
+            self.due.entry(*at_ms).or_default().push(key);
+        }
     }
 
     /// A run has ended: the key waits for its next time.
     pub(crate) fn finished(&mut self, key: K, now: Instant) {
-        let now_ms = self.ms_of(now);
+        let (now_ms, rate) = (self.ms_of(now), self.rate);
         let Some(entry) = self.entries.get_mut(&key) else { return };
         let State::Running { due_ms, again, retired } = entry.state else { return };
         if retired {
-            self.entries.remove(&key);
-            return;
+            return self.forget(key);
         }
         // Half an interval of distance, for the first run and hastened ones are off the phase.
         let after = due_ms + entry.interval_ms / 2 + 1;
-        let of_phase = after + (entry.interval_ms + entry.phase_ms - after % entry.interval_ms) % entry.interval_ms;
-        let at_ms = if again || of_phase < now_ms { now_ms.next_multiple_of(entry.slack_ms) } else { of_phase };
+        let of_phase = next_of_phase(after, entry.seed, entry.interval_ms);
+        let at_ms = if again { now_ms } else { of_phase.max(now_ms) }.next_multiple_of(entry.tick_ms(rate));
         entry.state = State::Waiting { at_ms, first: false };
         self.due.entry(at_ms).or_default().push(key);
     }
@@ -164,6 +200,25 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
 
     fn ms_of(&self, now: Instant) -> u64 {
         ms(now.saturating_duration_since(self.base))
+    }
+}
+
+/// The first time of the phase that `seed` gives, at `from_ms` or later.
+const fn next_of_phase(from_ms: u64, seed: u64, interval_ms: u64) -> u64 {
+    let phase_ms = seed % interval_ms;
+    from_ms + (interval_ms + phase_ms - from_ms % interval_ms) % interval_ms
+}
+
+impl Entry {
+    /// Starts in a thousand seconds.
+    const fn rate(&self) -> u64 {
+        1_000_000 / self.interval_ms
+    }
+
+    /// The width of its ticks, in milliseconds, where all keys start at this rate.
+    fn tick_ms(&self, rate: u64) -> u64 {
+        let wanted = (STARTS_PER_TICK * 1_000_000 / rate.max(1)).min(self.interval_ms / TICKS_PER_INTERVAL_MIN);
+        TICKS_MS.into_iter().find(|tick| *tick <= wanted && self.interval_ms.is_multiple_of(*tick)).unwrap_or(1)
     }
 }
 
@@ -223,7 +278,7 @@ mod tests {
         world.add(1, 1_000, 437, 0);
         let starts = world.starts(1, 5, 5_000);
         assert!(starts[0] < 250, "{starts:?}");
-        assert_eq!(starts[1..], [1_430, 2_430, 3_430, 4_430], "the phase 437, on a tick of 10 ms");
+        assert_eq!(starts[1..], [1_450, 2_450, 3_450, 4_450], "the phase 437, on a tick of 50 ms");
     }
 
     #[test]
@@ -244,6 +299,29 @@ mod tests {
     }
 
     #[test]
+    fn the_more_keys_start_the_narrower_are_their_ticks_and_the_interval_stays() {
+        for (keys, tick_ms) in [(1, 50), (200, 50), (1_000, 20), (2_000, 10), (10_000, 2), (40_000, 1)] {
+            let mut world = World::new();
+            for key in 0..keys {
+                world.add(key, 1_000, u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15), 0);
+            }
+            let mut starts: HashMap<u32, Vec<u64>> = HashMap::new();
+            for now in 0..4_000 {
+                for key in world.take(now) {
+                    starts.entry(key).or_default().push(now);
+                    world.schedule.finished(key, world.at(now));
+                }
+            }
+            for starts in starts.values() {
+                assert!(starts[1..].iter().all(|start| start.is_multiple_of(tick_ms)), "{keys} keys: {starts:?}");
+                assert!(starts[1..].windows(2).all(|pair| pair[1] - pair[0] == 1_000), "{keys} keys: {starts:?}");
+            }
+            let wider = 2 * tick_ms;
+            assert!(tick_ms == 50 || starts.values().any(|starts| !starts[1].is_multiple_of(wider)), "{keys} keys");
+        }
+    }
+
+    #[test]
     fn a_run_longer_than_the_interval_neither_overlaps_nor_is_caught_up() {
         let mut world = World::new();
         world.add(1, 100, 0, 0);
@@ -259,10 +337,41 @@ mod tests {
         for key in 0..3 {
             world.add(key, 1_000, 0, u64::from(key) * 10);
         }
-        let first = world.schedule.take_due(world.at(500), 1);
-        assert_eq!(first, [Due { key: 0, late: Duration::from_millis(500) }]);
-        assert_eq!(world.take(500), [1, 2]);
+        let first = world.schedule.take_due(world.at(20), 1);
+        assert_eq!(first, [Due { key: 0, late: Duration::from_millis(20) }]);
+        let second = world.schedule.take_due(world.at(500), 1);
+        assert_eq!(second, [Due { key: 1, late: Duration::from_millis(490) }], "no stall: there was no room");
+        assert_eq!(world.take(500), [2]);
         assert_eq!(world.take(10_000), [0_u32; 0], "all of them run");
+    }
+
+    #[test]
+    fn no_burst_follows_a_stall_and_every_key_starts_once() {
+        for (interval_ms, stall_ms) in [(1_000, 5_000), (10_000, 400), (60_000, 5_000)] {
+            let mut world = World::new();
+            for key in 0..6_000 {
+                world.add(key, interval_ms, u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15), 0);
+            }
+            let (stalled, resumed) = (3 * interval_ms, 3 * interval_ms + stall_ms);
+            let mut starts: HashMap<u32, u32> = HashMap::new();
+            let mut at_once = Vec::new();
+            for now in (0..stalled).chain(resumed..resumed + interval_ms + interval_ms / 20) {
+                let due = world.take(now);
+                for key in due.iter().filter(|_| now >= resumed) {
+                    *starts.entry(*key).or_default() += 1;
+                }
+                at_once.extend((now >= resumed).then_some(due.len()));
+                for key in due {
+                    world.schedule.finished(key, world.at(now));
+                }
+            }
+            // Those of the stall come twice as fast, beside those whose time it is.
+            let per_100_ms = 6_000 * 100 / usize::try_from(interval_ms).expect("small");
+            let most = at_once.chunks(100).map(|chunk| chunk.iter().sum::<usize>()).max().expect("some");
+            assert!(most <= 4 * per_100_ms + 20, "interval {interval_ms}, stall {stall_ms}: {most} in 100 ms, {per_100_ms} on average");
+            assert_eq!(starts.len(), 6_000, "interval {interval_ms}, stall {stall_ms}: each within an interval");
+            assert!(starts.values().all(|count| *count <= 2), "interval {interval_ms}, stall {stall_ms}");
+        }
     }
 
     #[test]
@@ -290,9 +399,9 @@ mod tests {
         for key in 0..10_000 {
             world.add(key, 60_000, u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15), 0);
         }
-        let at_once = world.take(100).len();
+        let at_once: usize = (0..=100).map(|now| world.take(now).len()).sum();
         assert!(at_once < 1_000, "{at_once} of 10,000 in the first 100 ms");
-        assert_eq!(at_once + world.take(5_000).len(), 10_000);
+        assert_eq!(at_once + (101..=5_000).map(|now| world.take(now).len()).sum::<usize>(), 10_000);
     }
 
     proptest! {
@@ -302,7 +411,8 @@ mod tests {
             world.add(1, interval_ms, seed, 0);
             let starts = world.starts(1, takes, 10 * interval_ms);
             prop_assert!(starts[0] <= interval_ms.min(FIRST_WITHIN_MAX_MS));
-            prop_assert!(starts[1] - starts[0] <= interval_ms + interval_ms / 2 + 2, "{:?}", starts);
+            let tick_ms_max = interval_ms / TICKS_PER_INTERVAL_MIN;
+            prop_assert!(starts[1] - starts[0] <= interval_ms + interval_ms / 2 + 2 + tick_ms_max, "{:?}", starts);
             for pair in starts[1..].windows(2) {
                 prop_assert_eq!(pair[1] - pair[0], interval_ms);
             }
