@@ -1,5 +1,6 @@
 //! Starts what is due, and folds in what it finds.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinSet};
@@ -27,9 +28,12 @@ pub(crate) async fn run<P: Prober>(hub: &Hub, prober: Arc<P>, in_flight_max: usi
     let mut running: JoinSet<Done> = JoinSet::new();
     let mut rescheduled = hub.rescheduled.subscribe();
     let mut meters = Meters::new();
+    let mut alarm = pin!(sleep_until(Instant::now()));
     loop {
-        let has_room = running.len() < in_flight_max;
-        let due = hub.board().jobs.next_due();
+        let due = hub.board().jobs.next_due().filter(|_| running.len() < in_flight_max);
+        if let Some(due) = due.filter(|due| *due != alarm.deadline()) {
+            alarm.as_mut().reset(due);
+        }
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -41,9 +45,7 @@ pub(crate) async fn run<P: Prober>(hub: &Hub, prober: Arc<P>, in_flight_max: usi
                 finish(hub, &mut meters, &all);
             }
             Ok(()) = rescheduled.changed() => {}
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if has_room && due.is_some() => {
-                start(hub, &meters, &prober, &mut running, in_flight_max);
-            }
+            () = alarm.as_mut(), if due.is_some() => start(hub, &meters, &prober, &mut running, in_flight_max),
         }
         meters.in_flight.set(u32::try_from(running.len()).unwrap_or(u32::MAX));
     }

@@ -1,20 +1,23 @@
 //! The engine's metrics. Each handle is looked up once: a look-up costs more than what it counts.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::probe::{Finding, Outcome};
 
-/// A type of probe, and a result or a phase.
-type Labels = (&'static str, &'static str);
-
 pub(crate) struct Meters {
     pub(crate) in_flight: Gauge,
     lateness: Histogram,
-    probes: HashMap<Labels, Counter>,
-    phases: HashMap<Labels, Histogram>,
+    /// A few: comparing their names is cheaper than hashing one.
+    kinds: Vec<OfKind>,
+}
+
+/// Of one type of probe, by result and by phase, as they come up.
+struct OfKind {
+    kind: &'static str,
+    results: Vec<(&'static str, Counter)>,
+    phases: Vec<(&'static str, Histogram)>,
 }
 
 impl Meters {
@@ -22,8 +25,7 @@ impl Meters {
         Self {
             in_flight: gauge!("quorate_worker_probes_in_flight"),
             lateness: histogram!("quorate_worker_probe_lateness_seconds"),
-            probes: HashMap::new(),
-            phases: HashMap::new(),
+            kinds: Vec::new(),
         }
     }
 
@@ -38,11 +40,24 @@ impl Meters {
             Finding::Failed(reason) => reason.code(),
             Finding::Abstained(_) => "abstained",
         };
-        let new = || counter!("quorate_worker_probes_total", "type" => kind, "result" => result);
-        self.probes.entry((kind, result)).or_insert_with(new).increment(1);
+        let place = self.kinds.iter().position(|known| known.kind == kind).unwrap_or_else(|| {
+            self.kinds.push(OfKind { kind, results: Vec::new(), phases: Vec::new() });
+            self.kinds.len() - 1
+        });
+        let OfKind { results, phases, .. } = &mut self.kinds[place];
+        named(results, result, || counter!("quorate_worker_probes_total", "type" => kind, "result" => result)).increment(1);
         for (phase, took) in outcome.phases.iter() {
             let new = || histogram!("quorate_worker_probe_phase_seconds", "type" => kind, "phase" => phase);
-            self.phases.entry((kind, phase)).or_insert_with(new).record(took.as_secs_f64());
+            named(phases, phase, new).record(took.as_secs_f64());
         }
     }
+}
+
+/// The handle of a name, which is made where there is none.
+fn named<'a, T>(handles: &'a mut Vec<(&'static str, T)>, name: &'static str, new: impl FnOnce() -> T) -> &'a T {
+    let place = handles.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+        handles.push((name, new()));
+        handles.len() - 1
+    });
+    &handles[place].1
 }

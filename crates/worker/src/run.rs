@@ -1,8 +1,10 @@
 //! Puts the loops of a worker together.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
@@ -29,6 +31,8 @@ pub enum Error {
     ControlUrl { url: String, source: ControlUrlError },
     #[error("no URL of the control plane is given")]
     NoControlUrl,
+    #[error("the thread of the probes cannot be started")]
+    Runtime(#[source] io::Error),
     #[error("the secret of the worker token cannot stand in a header")]
     Token,
     /// A bug of ours: the process should not go on half alive.
@@ -66,19 +70,26 @@ pub async fn run(config: WorkerConfig, stop: CancellationToken, status: watch::S
     let _stopped_with_us = stop.clone().drop_guard();
     let mut loops: JoinSet<Result<(), JoinError>> = JoinSet::new();
     let in_flight_max = config.probes_in_flight_max.max(1);
-    loops.spawn({
-        let (hub, prober, stop) = (hub.clone(), prober.clone(), stop.clone());
-        async move { engine::run(&hub, prober, in_flight_max, stop).await }
-    });
-    loops.spawn({
+    let probing = runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    loops.spawn_blocking({
         let (hub, stop) = (hub.clone(), stop.clone());
-        async move { one_off::run(&hub.one_offs, hub.capabilities, prober, stop).await }
+        move || probing.block_on(probe(&hub, prober, in_flight_max, &stop))
     });
     loops.spawn(sessions.run(hub.clone(), stop.clone()));
     loops.spawn(keep(hub, stop));
     while let Some(ended) = loops.join_next().await {
         ended.flatten().map_err(Error::Panicked)?;
     }
+    Ok(())
+}
+
+/// Probes, scheduled and asked for, in one thread that does nothing else: what starts on a tick, and
+/// what is ready when the kernel is asked, is worked off in one go, and no other thread is woken for it.
+async fn probe(hub: &Hub, prober: Arc<NetProber>, in_flight_max: usize, stop: &CancellationToken) -> Result<(), JoinError> {
+    tokio::try_join!(
+        engine::run(hub, prober.clone(), in_flight_max, stop.clone()),
+        one_off::run(&hub.one_offs, hub.capabilities, prober, stop.clone())
+    )?;
     Ok(())
 }
 
