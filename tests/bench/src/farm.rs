@@ -1,7 +1,6 @@
-//! The origins: one listener a protocol, reached by every address of 127.0.0.0/8, which notes when
+//! The origins: one listener a protocol, reached by every address of 127.0.0.0/8, and a book of when
 //! each address is asked.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +15,13 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use crate::origin;
+
 /// The name in the origins' certificate.
 pub(crate) const NAME: &str = "origin.bench";
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 
-/// The origins, running in a thread of their own.
+/// The origins, running in a thread for each protocol.
 pub(crate) struct Farm {
     pub(crate) http: u16,
     pub(crate) https: u16,
@@ -29,15 +30,8 @@ pub(crate) struct Farm {
     book: Arc<Mutex<Book>>,
 }
 
-/// What was seen since it was last taken.
-#[derive(Debug, Default)]
-pub(crate) struct Book {
-    /// Connections.
-    pub(crate) asked: u64,
-    last: HashMap<IpAddr, Instant>,
-    /// Between two of an address, in milliseconds.
-    pub(crate) gaps_ms: Vec<f64>,
-}
+/// Who was asked when, since that was last taken.
+pub(crate) type Book = Vec<(IpAddr, Instant)>;
 
 /// Address number `number` of the farm: 127.1.0.1 and up.
 pub(crate) fn address(number: u32) -> Ipv4Addr {
@@ -51,23 +45,20 @@ impl Farm {
         let (plain, secured) = runtime.block_on(async { anyhow::Ok((listener()?, listener()?)) })?;
         let (http, https) = (plain.local_addr()?.port(), secured.local_addr()?.port());
         let book = Arc::<Mutex<Book>>::default();
-        let shared = Arc::clone(&book);
+        let (ours, theirs) = (Arc::clone(&book), Arc::clone(&book));
+        let plain = mio::net::TcpListener::from_std(plain.into_std()?);
         std::thread::Builder::new().name("farm".to_owned()).spawn(move || {
-            runtime.block_on(async { tokio::join!(serve(plain, None, &shared), serve(secured, Some(acceptor), &shared)) });
+            if let Err(error) = origin::serve(plain, &ours) {
+                eprintln!("the origins of the bench have failed: {error}");
+            }
         })?;
+        std::thread::Builder::new().name("farm-tls".to_owned()).spawn(move || runtime.block_on(serve(secured, acceptor, &theirs)))?;
         Ok(Self { http, https, ca_pem, book })
     }
 
-    /// What was seen since the last call; the next gaps begin with the last arrivals.
+    /// What was seen since the last call.
     pub(crate) fn take(&self) -> Book {
-        let mut book = lock(&self.book);
-        let last = book.last.clone();
-        std::mem::replace(&mut *book, Book { last, ..Book::default() })
-    }
-
-    /// Forgets everything.
-    pub(crate) fn forget(&self) {
-        *lock(&self.book) = Book::default();
+        std::mem::take(&mut *lock(&self.book))
     }
 }
 
@@ -78,7 +69,7 @@ fn listener() -> io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-fn lock(book: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {
+pub(crate) fn lock(book: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -98,7 +89,7 @@ fn tls() -> Result<(TlsAcceptor, String)> {
     Ok((TlsAcceptor::from(Arc::new(config)), ca.pem()))
 }
 
-async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, book: &Mutex<Book>) {
+async fn serve(listener: TcpListener, tls: TlsAcceptor, book: &Mutex<Book>) {
     let mut open = tokio::task::JoinSet::new();
     loop {
         let accepted = listener.accept().await;
@@ -109,15 +100,12 @@ async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, book: &Mutex<Boo
             continue;
         };
         if let Ok(asked) = stream.local_addr() {
-            lock(book).note(asked.ip(), Instant::now());
+            lock(book).push((asked.ip(), Instant::now()));
         }
         let tls = tls.clone();
         open.spawn(async move {
             // A probe that goes early has seen enough.
-            let _done: io::Result<()> = match tls {
-                None => answer(stream).await,
-                Some(tls) => async { answer(tls.accept(stream).await?).await }.await,
-            };
+            let _done: io::Result<()> = async { answer(tls.accept(stream).await?).await }.await;
         });
     }
 }
@@ -129,13 +117,4 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<(
         stream.shutdown().await?;
     }
     Ok(())
-}
-
-impl Book {
-    fn note(&mut self, address: IpAddr, now: Instant) {
-        self.asked += 1;
-        if let Some(before) = self.last.insert(address, now) {
-            self.gaps_ms.push((now - before).as_secs_f64() * 1_000.0);
-        }
-    }
 }

@@ -21,6 +21,9 @@ pub(crate) struct Floor {
     count: u32,
     #[arg(long)]
     interval_ms: u64,
+    /// Divides the interval.
+    #[arg(long)]
+    tick_ms: u64,
     #[arg(long)]
     port: u16,
     /// Only connect.
@@ -30,9 +33,7 @@ pub(crate) struct Floor {
 
 impl Floor {
     pub(crate) fn run(self) -> Result<()> {
-        // As the worker's: a hundredth of the interval, at most 50 ms.
-        let tick = Duration::from_millis((self.interval_ms / 100).clamp(1, 50));
-        let ticks = self.interval_ms / u64::try_from(tick.as_millis())?;
+        let (tick, ticks) = (Duration::from_millis(self.tick_ms), self.interval_ms / self.tick_ms);
         let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(EVENTS));
         let mut open: Vec<Option<TcpStream>> = (0..self.count).map(|_| None).collect();
         let (start, mut now) = (Instant::now(), 0_u64);

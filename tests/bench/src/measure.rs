@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-/// Clock ticks a second of `/proc`, fixed in the kernel's interface on every Linux that Rust supports.
-const TICKS_PER_SECOND: u64 = 100;
-
-/// CPU time of all threads of a process so far, and its resident memory in KiB.
+/// CPU time of the threads that a process has, so far, and its resident memory in KiB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     pub(crate) cpu: Duration,
@@ -16,11 +13,18 @@ pub(crate) struct Usage {
 }
 
 pub(crate) fn usage(pid: u32) -> Result<Usage> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("the process {pid} has ended"))?;
-    // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th field behind it.
-    let after_name = stat.rsplit_once(')').context("a line of stat")?.1;
-    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    Ok(Usage { cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND), resident_kib: memory(pid)?.resident_kib })
+    Ok(Usage { cpu: cpu(pid)?, resident_kib: memory(pid)?.resident_kib })
+}
+
+/// In nanoseconds, where the sum of `/proc/PID/stat` has only hundredths of a second. A thread that
+/// ends in between takes its time with it; none of those that are measured has any that does.
+fn cpu(pid: u32) -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("the process {pid} has ended"))? {
+        let told = fs::read_to_string(thread?.path().join("schedstat")).context("a thread's time on the CPU")?;
+        nanoseconds += told.split_whitespace().next().and_then(|time| time.parse::<u64>().ok()).context("a number of nanoseconds")?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 /// Memory of a process.

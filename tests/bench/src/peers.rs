@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -26,8 +27,17 @@ pub(crate) struct Running(Child);
 impl Running {
     /// On the CPU that nothing else of ours uses.
     pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::with(program, arguments, Stdio::null)
+    }
+
+    /// One that answers each line that it is told with one.
+    pub(crate) fn start_talking(program: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::with(program, arguments, Stdio::piped)
+    }
+
+    fn with(program: &Path, arguments: &[&str], pipe: fn() -> Stdio) -> Result<Self> {
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(["-c", "0"]).arg(program).args(arguments).stdin(pipe()).stdout(pipe());
         Ok(Self(command.spawn().with_context(|| format!("cannot run {}", program.display()))?))
     }
 
@@ -48,6 +58,16 @@ impl Running {
         let [token, config] = [&token, &config].map(|path| path.to_string_lossy());
         let arguments = ["worker", "--config", &config, "--token-file", &token, "--control-url", control, "--allow-cidr", "127.0.0.0/8"];
         Self::start(program, &[&arguments[..], &["--listen", "127.0.0.1:0"]].concat())
+    }
+
+    /// What it answers, if it is one that talks.
+    pub(crate) fn asked(&mut self) -> Result<Option<String>> {
+        let (Some(stdin), Some(stdout)) = (&mut self.0.stdin, &mut self.0.stdout) else { return Ok(None) };
+        stdin.write_all(b"\n")?;
+        let mut answer = String::new();
+        // Nothing comes unasked, so nothing is read ahead and lost.
+        BufReader::new(stdout).read_line(&mut answer)?;
+        Ok(Some(answer))
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use crate::control::Control;
 use crate::farm::{self, Farm, NAME};
+use crate::lateness::{bucket_ms, lateness_ms};
 use crate::measure::{connections_begun, echoes_answered, percentile, usage};
 use crate::peers::{self, Running};
 
@@ -39,6 +40,14 @@ pub(crate) struct Row {
     pub(crate) interval_ms: u64,
 }
 
+impl Row {
+    /// Milliseconds between two starts of several probes, as the worker has it: the floor has the same.
+    fn tick_ms(&self) -> u64 {
+        let wanted = (STARTS_PER_TICK * self.interval_ms / u64::from(self.count)).min(self.interval_ms / 20);
+        TICKS_MS.into_iter().find(|tick| *tick <= wanted).unwrap_or(1)
+    }
+}
+
 const ROWS: [Row; 8] = [
     Row { name: "http-200", kind: Kind::Http, count: 200, interval_ms: 1_000 },
     Row { name: "http-2000", kind: Kind::Http, count: 2_000, interval_ms: 1_000 },
@@ -50,11 +59,22 @@ const ROWS: [Row; 8] = [
     Row { name: "icmp-1000", kind: Kind::Icmp, count: 1_000, interval_ms: 1_000 },
 ];
 
+/// Probes a second that one core is tried with, until some are lost.
+const CAPACITY: [u32; 6] = [15_000, 20_000, 25_000, 30_000, 33_000, 40_000];
+/// What is left of the slots where none is lost, in percent: the window begins and ends within ticks.
+const ALL_SLOTS_PERCENT: f64 = 99.9;
+/// Starts that a tick of the worker holds, and what it may be, in milliseconds.
+const STARTS_PER_TICK: u64 = 20;
+const TICKS_MS: [u64; 8] = [50, 25, 20, 10, 5, 4, 2, 1];
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     /// Rows to measure, by name; all unless named.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ROWS.map(|row| row.name)))]
     rows: Vec<String>,
+    /// Find out instead how many HTTP probes a second one core makes without losing one.
+    #[arg(long, conflicts_with = "rows")]
+    capacity: bool,
     /// Seconds that each cell is measured for, after as many to warm up or one interval more.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
@@ -65,8 +85,10 @@ struct Cell {
     cpu_us_per_probe: f64,
     per_second: f64,
     slots_percent: f64,
-    /// How much the gap between two probes of an origin differs from the interval, in milliseconds.
-    off_ms: Option<(f64, f64)>,
+    /// p50 and p99, in milliseconds.
+    late_ms: Option<(f64, f64)>,
+    /// What the program itself says of that, in buckets.
+    own_late_ms: Option<(f64, f64)>,
     resident_mib: f64,
     /// Origins that the control was told are up: all, unless this machine had no time to answer them.
     reported_up: Option<usize>,
@@ -77,10 +99,13 @@ impl Run {
         let farm = Farm::start()?;
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("ca.pem"), &farm.ca_pem)?;
-        println!("| row | program | CPU us per probe | probes/s | slots kept | gap off by p50 / p99 ms | RSS MiB | reported up |");
-        println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+        println!("| row | program | CPU us per probe | probes/s | slots kept | late by p50 / p99 ms | by itself | RSS MiB | reported up |");
+        println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
+            if self.capacity {
+                return self.measure_capacity(&farm, folder.path()).await;
+            }
             for row in ROWS.iter().filter(|row| self.rows.is_empty() || self.rows.iter().any(|name| name == row.name)) {
                 self.measure_row(row, &farm, folder.path()).await?;
             }
@@ -94,49 +119,71 @@ impl Run {
             Kind::Http | Kind::Tcp => farm.http,
             Kind::Icmp => 0,
         };
-        let us = std::env::current_exe()?;
-        {
-            let checks: Vec<Check> = (0..row.count).map(|number| check(row, number, port)).collect();
-            let control = Control::start(&checks).await?;
-            let ca = folder.join("ca.pem");
-            let full_handshake_every_s = if row.kind == Kind::HttpsResumed { "60" } else { "0" };
-            let arguments = ["--control", &control.url, "--ca", &ca.to_string_lossy(), "--full-handshake-every-s", full_handshake_every_s];
-            let worker = Running::start(&us, &[&["worker"][..], &arguments].concat())?;
-            let mut cell = self.measure(row, farm, &worker).await?;
-            cell.reported_up = Some(control.up());
-            print(row, "quorate", Some(cell));
-        }
+        print(row, "quorate", Some(self.measure_worker(row, farm, port, folder).await?));
         if matches!(row.kind, Kind::Http | Kind::Tcp) {
-            let (count, interval, port) = (row.count.to_string(), row.interval_ms.to_string(), port.to_string());
-            let mut arguments = vec!["floor", "--count", &count, "--interval-ms", &interval, "--port", &port];
-            arguments.extend((row.kind == Kind::Tcp).then_some("--tcp"));
-            let floor = Running::start(&us, &arguments)?;
-            print(row, "floor", Some(self.measure(row, farm, &floor).await?));
+            print(row, "floor", Some(self.measure_floor(row, farm, port).await?));
         }
         if row.kind == Kind::Icmp {
-            let told = [row.count.to_string(), row.interval_ms.to_string(), (row.interval_ms / 100).clamp(1, 50).to_string()];
+            let told = [row.count.to_string(), row.interval_ms.to_string(), row.tick_ms().to_string()];
             let [count, interval, tick] = told.each_ref().map(String::as_str);
-            let floor = Running::start(&us, &["icmp-floor", "--count", count, "--interval-ms", interval, "--tick-ms", tick])?;
-            print(row, "floor", Some(self.measure(row, farm, &floor).await?));
-            print(row, "fping", Some(self.measure(row, farm, &peers::fping(row, folder)?).await?));
+            let us = std::env::current_exe()?;
+            let mut floor = Running::start(&us, &["icmp-floor", "--count", count, "--interval-ms", interval, "--tick-ms", tick])?;
+            print(row, "floor", Some(self.measure(row, farm, &mut floor).await?));
+            print(row, "fping", Some(self.measure(row, farm, &mut peers::fping(row, folder)?).await?));
         }
         match peers::haproxy(row, port, folder)? {
-            Some(haproxy) => print(row, "haproxy", Some(self.measure(row, farm, &haproxy).await?)),
+            Some(mut haproxy) => print(row, "haproxy", Some(self.measure(row, farm, &mut haproxy).await?)),
             None => print(row, "haproxy", None),
         }
         match peers::blackbox(row, port, folder)? {
-            Some((blackbox, _scrapes)) => print(row, "blackbox", Some(self.measure(row, farm, &blackbox).await?)),
+            Some((mut blackbox, _scrapes)) => print(row, "blackbox", Some(self.measure(row, farm, &mut blackbox).await?)),
             None => print(row, "blackbox", None),
         }
         Ok(())
     }
 
-    async fn measure(&self, row: &Row, farm: &Farm, program: &Running) -> Result<Cell> {
+    async fn measure_worker(&self, row: &Row, farm: &Farm, port: u16, folder: &Path) -> Result<Cell> {
+        let checks: Vec<Check> = (0..row.count).map(|number| check(row, number, port)).collect();
+        let control = Control::start(&checks).await?;
+        let ca = folder.join("ca.pem");
+        let full_handshake_every_s = if row.kind == Kind::HttpsResumed { "60" } else { "0" };
+        let ca = ca.to_string_lossy();
+        let arguments = ["worker", "--control", &control.url, "--ca", &ca, "--full-handshake-every-s", full_handshake_every_s];
+        let mut worker = Running::start_talking(&std::env::current_exe()?, &arguments)?;
+        let mut cell = self.measure(row, farm, &mut worker).await?;
+        cell.reported_up = Some(control.up());
+        Ok(cell)
+    }
+
+    async fn measure_floor(&self, row: &Row, farm: &Farm, port: u16) -> Result<Cell> {
+        let told = [row.count.to_string(), row.interval_ms.to_string(), row.tick_ms().to_string(), port.to_string()];
+        let [count, interval, tick, port] = told.each_ref().map(String::as_str);
+        let mut arguments = vec!["floor", "--count", count, "--interval-ms", interval, "--tick-ms", tick, "--port", port];
+        arguments.extend((row.kind == Kind::Tcp).then_some("--tcp"));
+        self.measure(row, farm, &mut Running::start(&std::env::current_exe()?, &arguments)?).await
+    }
+
+    /// More and more probes a second, until the worker loses some.
+    async fn measure_capacity(&self, farm: &Farm, folder: &Path) -> Result<()> {
+        for count in CAPACITY {
+            let row = Row { name: "capacity", kind: Kind::Http, count, interval_ms: 1_000 };
+            print(&row, "floor", Some(self.measure_floor(&row, farm, farm.http).await?));
+            let cell = self.measure_worker(&row, farm, farm.http, folder).await?;
+            let has_lost = cell.slots_percent < ALL_SLOTS_PERCENT;
+            print(&row, "quorate", Some(cell));
+            if has_lost {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, row: &Row, farm: &Farm, program: &mut Running) -> Result<Cell> {
         let interval = Duration::from_millis(row.interval_ms);
         let window = Duration::from_secs(self.seconds).max(interval);
-        farm.forget();
         // First probes are spread over five seconds; the first round that tells of all comes within ten.
         sleep(Duration::from_secs(11).max(interval + Duration::from_secs(5))).await;
+        let told_before = program.asked()?;
         farm.take();
         let counted = || match row.kind {
             Kind::Icmp => echoes_answered(),
@@ -147,20 +194,22 @@ impl Run {
         let (before, counted_before) = (usage(program.pid())?, counted()?);
         sleep(window).await;
         let (after, book) = (usage(program.pid())?, farm.take());
+        let told = told_before.zip(program.asked()?);
+        let own = |percent| told.as_ref().and_then(|(before, after)| bucket_ms(before, after, percent));
         let probes = match row.kind {
             Kind::Icmp | Kind::Tcp => counted()? - counted_before,
-            Kind::Http | Kind::Https | Kind::HttpsResumed => book.asked,
+            Kind::Http | Kind::Https | Kind::HttpsResumed => book.len() as u64,
         };
         anyhow::ensure!(probes > 0, "nothing was probed in {}", row.name);
         let wanted = f64::from(row.count) * window.as_secs_f64() * 1_000.0 / u32_to_f64(row.interval_ms)?;
-        let mut off: Vec<f64> = book.gaps_ms.iter().map(|gap| (gap - interval.as_secs_f64() * 1_000.0).abs()).collect();
-        off.sort_by(f64::total_cmp);
+        let late = lateness_ms(&book, interval);
         let probes = u32_to_f64(probes)?;
         Ok(Cell {
             cpu_us_per_probe: after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6 / probes,
             per_second: probes / window.as_secs_f64(),
             slots_percent: 100.0 * probes / wanted,
-            off_ms: percentile(&off, 50).zip(percentile(&off, 99)),
+            late_ms: percentile(&late, 50).zip(percentile(&late, 99)),
+            own_late_ms: own(50).zip(own(99)),
             resident_mib: u32_to_f64(after.resident_kib)? / 1024.0,
             reported_up: None,
         })
@@ -210,11 +259,12 @@ pub(crate) fn check(row: &Row, number: u32, port: u16) -> Check {
 }
 
 fn print(row: &Row, program: &str, cell: Option<Cell>) {
-    let Some(cell) = cell else { return println!("| {} | {program} | - | - | - | - | - | - |", row.name) };
-    let off = cell.off_ms.map_or_else(|| "-".to_owned(), |(p50, p99)| format!("{p50:.2} / {p99:.1}"));
+    let Some(cell) = cell else { return println!("| {} | {program} | - | - | - | - | - | - | - |", row.name) };
+    let late = cell.late_ms.map_or_else(|| "-".to_owned(), |(p50, p99)| format!("{p50:.2} / {p99:.1}"));
+    let own = cell.own_late_ms.map_or_else(|| "-".to_owned(), |(p50, p99)| format!("≤ {p50} / {p99}"));
     let up = cell.reported_up.map_or_else(|| "-".to_owned(), |up| up.to_string());
     println!(
-        "| {} | {program} | {:.1} | {:.0} | {:.1} % | {off} | {:.1} | {up} |",
+        "| {} | {program} | {:.1} | {:.0} | {:.1} % | {late} | {own} | {:.1} | {up} |",
         row.name, cell.cpu_us_per_probe, cell.per_second, cell.slots_percent, cell.resident_mib
     );
 }
