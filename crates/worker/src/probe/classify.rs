@@ -10,6 +10,9 @@ use quorate_core::failure::FailureReason;
 use super::fault::Fault;
 use super::{Finding, Phase};
 
+/// The library of OpenSSL that those reasons are of; others number their own from the same beginning.
+const SSL_LIBRARY: i32 = 20;
+
 /// Reasons of OpenSSL, from `sslerr.h`; from 1000 on, 1000 plus the alert that the peer sent.
 mod reason {
     pub(super) const CERTIFICATE_VERIFY_FAILED: i32 = 134;
@@ -112,9 +115,9 @@ fn handshake(error: &ssl::Error) -> FailureReason {
     if let Some(reason) = error.io_error().and_then(broken) {
         return reason;
     }
-    let codes = || error.ssl_error().into_iter().flat_map(openssl::error::ErrorStack::errors).map(openssl::error::Error::reason_code);
-    for code in codes() {
-        match code {
+    let told = error.ssl_error().into_iter().flat_map(openssl::error::ErrorStack::errors);
+    for told in told.filter(|told| told.library_code() == SSL_LIBRARY) {
+        match told.reason_code() {
             // The certificate itself has been judged before; a name that does not fit would have been told.
             reason::CERTIFICATE_VERIFY_FAILED => return FailureReason::TlsUntrustedCertificate,
             reason::ALERT_UNRECOGNIZED_NAME => return FailureReason::TlsUnrecognizedName,
