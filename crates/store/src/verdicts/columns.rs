@@ -1,9 +1,8 @@
 //! A tick as the arrays of the one call that commits it.
 
-use quorate_core::event::{EventBody, EventOrigin};
+use quorate_core::event::EventOrigin;
 use quorate_core::failure::FailureReason;
 use quorate_core::vote::Published;
-use sqlx::types::Json;
 
 use super::{NewEvent, Tick};
 use crate::error::Error;
@@ -31,7 +30,8 @@ pub(super) struct Columns<'a> {
     pub(super) event_seqs: Vec<Option<i64>>,
     pub(super) event_origin_names: Vec<Option<&'a str>>,
     pub(super) event_origin_healthy: Vec<Option<bool>>,
-    pub(super) event_bodies: Vec<Json<&'a EventBody>>,
+    /// JSON.
+    pub(super) event_bodies: Vec<String>,
 }
 
 impl<'a> Columns<'a> {
@@ -76,7 +76,7 @@ impl<'a> Columns<'a> {
         self.event_checks.push(event.check_id.as_ref().map(|id| id.as_bytes().as_slice()));
         self.event_origin_names.push(origin.map(|origin| origin.name.as_str()));
         self.event_origin_healthy.push(origin.and_then(|origin| origin.healthy));
-        self.event_bodies.push(Json(&event.body));
+        self.event_bodies.push(serde_json::to_string(&event.body).map_err(|problem| place.corrupt(format_args!("body: {problem}")))?);
         Ok(())
     }
 }

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use quorate_core::bucket::Bucket;
-use quorate_core::event::EventBody;
 use quorate_core::ids::ReplicaId;
 use quorate_core::pop::{Pop, PopNo};
 use quorate_core::quorum::Fence;
 use quorate_core::region::Region;
 use sqlx::postgres::types::PgInterval;
-use sqlx::types::Json;
 
 use super::columns::Columns;
 use super::{
@@ -228,7 +226,7 @@ impl VerdictStore for PgVerdicts {
             r#"
             select event_ids as "event_ids!", occurred_at as "occurred_at!: jiff_sqlx::Timestamp"
             from commit_verdicts(
-                $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24
+                $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24::text[]
             )
             "#,
             tick.bucket.number().cast_signed(),
@@ -254,7 +252,7 @@ impl VerdictStore for PgVerdicts {
             &columns.event_seqs as &[Option<i64>],
             &columns.event_origin_names as &[Option<&str>],
             &columns.event_origin_healthy as &[Option<bool>],
-            &columns.event_bodies as &[Json<&EventBody>],
+            &columns.event_bodies,
         )
         .fetch_one(&mut *conn);
         match tokio::time::timeout(COMMIT_DEADLINE, call).await {

@@ -5,7 +5,7 @@ use quorate_core::ids::{PoolId, ReplicaId};
 use quorate_core::pool::Pool;
 use quorate_store::events::{self, EventFilter};
 use quorate_store::verdicts::{PgVerdicts, VerdictStore};
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::support::{self, Database};
 use crate::verdicts::{flip, own};
@@ -86,6 +86,32 @@ async fn each_filter_keeps_what_it_names_and_an_absent_one_hides_nothing() {
 }
 
 #[tokio::test]
+async fn a_replica_of_the_version_before_commits_and_its_event_is_listed() {
+    let world = Database::new().await;
+    let (eu, _) = six_flips(&world).await;
+    // The call with bodies as `jsonb`; here with one event, of the pool and of no check.
+    let call = format!(
+        r"select c.event_ids
+          from bucket_owner as b
+          cross join (select body from health_event where pool_id = '\x{pool}' order by event_id desc limit 1) as e
+          cross join lateral commit_verdicts(
+              b.bucket, b.owner, b.epoch, b.config_seq, '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}',
+              array['\x{account}'::bytea], array['\x{pool}'::bytea], array['eu'], array[true], array[null::bytea], array[null::bigint],
+              array[null::text], array[null::boolean], array[e.body::jsonb]
+          ) as c
+          where b.bucket = {bucket}",
+        pool = eu.id,
+        account = eu.account_id,
+        bucket = Bucket::of(eu.id).number(),
+    );
+    let committed: Vec<i64> = world.admin().await.fetch_one(AssertSqlSafe(call)).await.unwrap().get(0);
+    let (all, total) = events::list(&world.db.reader(&[eu.account_id]), &EventFilter::default(), 0, 100).await.unwrap();
+    assert_eq!((total, all[0].id), (7, u64::try_from(committed[0]).unwrap()));
+    let before = all.iter().skip(1).find(|event| event.body.pool.id == eu.id).expect("it was copied");
+    assert_eq!(all[0].body, before.body);
+}
+
+#[tokio::test]
 async fn days_are_made_ahead_and_old_ones_dropped_once_however_many_ask() {
     let world = Database::new().await;
     let (eu, _) = six_flips(&world).await;
@@ -103,10 +129,10 @@ async fn days_are_made_ahead_and_old_ones_dropped_once_however_many_ask() {
                 execute format('drop table health_event_%s', today);
                 insert into health_event (
                     bucket, event_id, occurred_at, account_id, pool_id, pool_name, pool_healthy,
-                    check_id, verdict_seq, origin_name, origin_healthy, body
+                    check_id, verdict_seq, origin_name, origin_healthy, body, subject
                 )
                 select bucket, event_id, occurred_at, account_id, pool_id, pool_name, pool_healthy,
-                    check_id, verdict_seq, origin_name, origin_healthy, body
+                    check_id, verdict_seq, origin_name, origin_healthy, body, subject
                 from caught;
                 execute format(
                     'create table health_event_%s partition of health_event for values from (%L) to (%L)',
@@ -183,10 +209,10 @@ async fn copies(world: &Database, pool: &Pool, count: u32, days: u32) {
     let copy = format!(
         r"insert into health_event (
               bucket, event_id, occurred_at, account_id, pool_id, pool_name, pool_healthy, check_id, verdict_seq, origin_name,
-              origin_healthy, body
+              origin_healthy, body, subject
           )
           select e.bucket, nextval('health_event_id_seq'), now() - interval '{days} days' - n * interval '1 minute', e.account_id, e.pool_id,
-              e.pool_name, e.pool_healthy, e.check_id, e.verdict_seq, e.origin_name, e.origin_healthy, e.body
+              e.pool_name, e.pool_healthy, e.check_id, e.verdict_seq, e.origin_name, e.origin_healthy, e.body, e.subject
           from (select * from health_event where pool_id = '\x{}' limit 1) as e, generate_series(1, {count}) as n",
         pool.id
     );

@@ -103,6 +103,6 @@ fn rule_7_a_tick_is_one_call_and_nothing_else_writes_verdicts_or_events() {
         }
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
-    let function = fs::read_to_string(folder.join("20261125011400_commit_verdicts.sql")).unwrap();
+    let function = fs::read_to_string(folder.join("20261126140000_event_body_text.sql")).unwrap();
     assert_eq!(function.matches("bucket = fence_bucket").count(), 3, "the fence, the checks and the pools");
 }

@@ -39,7 +39,7 @@ pub(crate) fn all(world: &World, seeded: &Seeded) -> Vec<Row> {
         ("events of a pool in a week", events(&format!("pool_id={pool}&{week}"))),
         ("events of an origin", events("origin_name=origin-1")),
         ("events, origin down", events("origin_healthy=false")),
-        ("events, named pool unhealthy", events("pool_name=pool-3&pool_healthy=false")),
+        ("events, named pool unhealthy", events("pool_name=pool-1&pool_healthy=false")),
         (
             "events, origin down since three weeks",
             events(&format!("origin_name=origin-1&origin_healthy=false&since={}", seeded.days_ago(21))),

@@ -133,7 +133,7 @@ async fn past_days(admin: &mut PgConnection) {
 /// The body of each event that there can be, once: of each origin of each pool, up and down.
 async fn bodies(admin: &mut PgConnection, pools: &[String]) {
     admin
-        .execute("create temp table possible (pool integer, origin integer, up boolean, pool_id bytea, body jsonb)")
+        .execute("create temp table possible (pool integer, origin integer, up boolean, pool_id bytea, body json)")
         .await
         .expect("temporary tables are everybody's");
     for (number, pool) in pools.iter().enumerate() {
@@ -196,10 +196,10 @@ async fn write_events(admin: &mut PgConnection, account: &str, events: u32) {
         r"
         insert into health_event (
             bucket, event_id, occurred_at, account_id, pool_id, pool_name, pool_healthy, check_id, verdict_seq, origin_name,
-            origin_healthy, body
+            origin_healthy, body, subject
         )
         select p.pool, nextval('health_event_id_seq'), now() - interval '{DAYS} days' * (1 - (i + 1.0) / {events}), '\x{account}', p.pool_id,
-            'pool-' || p.pool, (i / 7) % 50 <> 0, decode(md5(p.pool || '-' || p.origin), 'hex'), i / {checks} + 1, 'origin-' || p.origin, p.up, p.body
+            'pool-' || p.pool, (i / 7) % 50 <> 0, decode(md5(p.pool || '-' || p.origin), 'hex'), i / {checks} + 1, 'origin-' || p.origin, p.up, p.body, 'pool'
         from generate_series(0, {events} - 1) as i
         join possible as p on p.pool = i % {checks} / {ORIGINS} and p.origin = i % {ORIGINS} and p.up = ((i / {checks}) % 2 = 1)
         order by i
