@@ -5,11 +5,14 @@ mod memory;
 mod probes;
 mod rest;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::Subcommand;
 
 use crate::command::{self, cargo};
 use crate::database::Database;
+use crate::workspace;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
@@ -39,6 +42,14 @@ impl Bench {
             Self::Rest(rest) => rest.run().await,
         }
     }
+}
+
+/// Builds all that is measured and all that measures, and answers where the programs are. Always the same packages: fewer of
+/// them would share other features, and build each dependency once more.
+async fn build(profile: &str) -> Result<PathBuf> {
+    let packages = ["-p", "quorate", "-p", "quorate-bench", "-p", "quorate-testkit", "--bins"];
+    command::run(cargo(&[&["build", "--profile", profile][..], &packages].concat())).await?;
+    Ok(workspace::target().join(if profile == "dev" { "debug" } else { profile }))
 }
 
 async fn crates(arguments: &[String]) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Identifiers. On the wire: 32 lower-case hexadecimal characters, no dashes; inside: 128 random bits.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use rand::Rng;
@@ -22,27 +22,15 @@ pub fn schema() -> Schema {
 /// Bytes as lower-case hexadecimal: ids, digests, hashes.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(bytes)
 }
 
 fn parse_hex(text: &str) -> Result<[u8; 16], InvalidId> {
-    let digits = text.as_bytes();
-    if digits.len() != 32 {
+    let mut bytes = [0; 16];
+    if text.bytes().any(|digit| digit.is_ascii_uppercase()) {
         return Err(InvalidId);
     }
-    let nibble = |digit: u8| match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(InvalidId),
-    };
-    let mut bytes = [0_u8; 16];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidId)?;
     Ok(bytes)
 }
 
@@ -101,7 +89,9 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut digits = [0; 32];
+                hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
+                f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
             }
         }
 

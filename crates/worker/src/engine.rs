@@ -1,16 +1,26 @@
 //! Starts what is due, and folds in what it finds.
 
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use futures_util::StreamExt as _;
+use futures_util::future::poll_immediate;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, ReusableBoxFuture};
 
 use crate::hub::Hub;
-use crate::jobs::JobKey;
+use crate::jobs::{JobKey, Start};
 use crate::meters::Meters;
 use crate::probe::{Outcome, Prober};
+
+/// Rooms that are kept for later probes. Where more probes are under way than that, a room more or less is not felt.
+const ROOMS_MAX: usize = 256;
+
+/// How far ahead there is always a timer. Tokio's driver is woken, by a system call, for each timer that is due before all
+/// that it knew of when it last looked; so without this one, for the deadline of each probe of a tick.
+const AHEAD: Duration = Duration::from_millis(500);
 
 /// One probe that has ended.
 struct Done {
@@ -20,15 +30,31 @@ struct Done {
     outcome: Outcome,
 }
 
+/// Where the future of a probe lies. All are of one size, so one that has ended leaves its room to the next: to take memory
+/// and give it back for each would cost more than all else that the engine does.
+type Room<'a> = ReusableBoxFuture<'a, Done>;
+
+/// A probe under way; gives its room back at its end.
+struct Running<'a>(Option<Room<'a>>);
+
+impl<'a> Future for Running<'a> {
+    type Output = (Done, Room<'a>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let done = ready!(self.0.as_mut().expect("not polled after its end").poll(cx));
+        Poll::Ready((done, self.0.take().expect("polled a moment ago")))
+    }
+}
+
 /// Probes until stopped, at most `in_flight_max` at once.
-///
-/// # Errors
-/// A probe has panicked.
-pub(crate) async fn run<P: Prober>(hub: &Hub, prober: Arc<P>, in_flight_max: usize, stop: CancellationToken) -> Result<(), JoinError> {
-    let mut running: JoinSet<Done> = JoinSet::new();
+pub(crate) async fn run<P: Prober>(hub: &Hub, prober: &P, in_flight_max: usize, stop: CancellationToken) {
+    let mut running = FuturesUnordered::new();
+    let mut rooms: Vec<Room<'_>> = Vec::new();
+    let mut ended = Vec::new();
     let mut rescheduled = hub.rescheduled.subscribe();
     let mut meters = Meters::new();
     let mut alarm = pin!(sleep_until(Instant::now()));
+    let mut ahead = pin!(sleep(AHEAD));
     loop {
         let due = hub.board().jobs.next_due().filter(|_| running.len() < in_flight_max);
         if let Some(due) = due.filter(|due| *due != alarm.deadline()) {
@@ -37,36 +63,47 @@ pub(crate) async fn run<P: Prober>(hub: &Hub, prober: Arc<P>, in_flight_max: usi
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(done) = running.join_next() => {
-                let mut all = vec![done?];
-                while let Some(done) = running.try_join_next() {
-                    all.push(done?);
+            Some(first) = running.next() => {
+                let mut next = Some(first);
+                while let Some((done, room)) = next {
+                    ended.push(done);
+                    rooms.push(room);
+                    next = poll_immediate(running.next()).await.flatten();
                 }
-                finish(hub, &mut meters, &all);
+                rooms.truncate(ROOMS_MAX);
+                finish(hub, &mut meters, &ended);
+                ended.clear();
             }
             Ok(()) = rescheduled.changed() => {}
-            () = alarm.as_mut(), if due.is_some() => start(hub, &meters, &prober, &mut running, in_flight_max),
+            () = alarm.as_mut(), if due.is_some() => {
+                for start in due_now(hub, in_flight_max - running.len()) {
+                    meters.started(start.late);
+                    let probe = probe(prober, start);
+                    let room = match rooms.pop() {
+                        Some(mut room) => {
+                            room.set(probe);
+                            room
+                        }
+                        None => Room::new(probe),
+                    };
+                    running.push(Running(Some(room)));
+                }
+            }
+            () = ahead.as_mut() => ahead.as_mut().reset(Instant::now() + AHEAD),
         }
         meters.in_flight.set(u32::try_from(running.len()).unwrap_or(u32::MAX));
     }
-    running.shutdown().await;
-    Ok(())
 }
 
-fn start<P: Prober>(hub: &Hub, meters: &Meters, prober: &Arc<P>, running: &mut JoinSet<Done>, in_flight_max: usize) {
+fn due_now(hub: &Hub, room: usize) -> Vec<Start> {
     // The clock is read while the board is held: what is held then is what these probes are for.
-    let due = {
-        let mut board = hub.board();
-        board.take_due(Instant::now(), in_flight_max - running.len())
-    };
-    for start in due {
-        meters.started(start.late);
-        let prober = prober.clone();
-        running.spawn(async move {
-            let outcome = prober.probe(&start.target).await;
-            Done { key: start.key, kind: start.target.kind(), started: start.started, outcome }
-        });
-    }
+    let mut board = hub.board();
+    board.take_due(Instant::now(), room)
+}
+
+async fn probe<P: Prober>(prober: &P, start: Start) -> Done {
+    let outcome = prober.probe(&start.target).await;
+    Done { key: start.key, kind: start.target.kind(), started: start.started, outcome }
 }
 
 fn finish(hub: &Hub, meters: &mut Meters, all: &[Done]) {
@@ -87,7 +124,6 @@ fn finish(hub: &Hub, meters: &mut Meters, all: &[Done]) {
 mod tests {
     use std::collections::HashMap;
     use std::sync::Mutex;
-    use std::time::Duration;
 
     use quorate_core::failure::FailureReason;
     use quorate_core::region::Region;
@@ -134,7 +170,7 @@ mod tests {
         };
         let hub = Hub::new(&token, caps(), None, watch::Sender::default());
         let checks: Vec<_> = (1..=20).map(check).collect();
-        let prober = Arc::new(Script::default());
+        let prober = Script::default();
         let stop = CancellationToken::new();
         let mut changed = hub.changed.subscribe();
         let script = async {
@@ -147,11 +183,9 @@ mod tests {
                 }
             }
         };
-        let (ran, ()) =
-            tokio::time::timeout(Duration::from_secs(9), async { tokio::join!(run(&hub, prober.clone(), 3, stop.clone()), script) })
-                .await
-                .expect("20 probes, 3 at once, 100 ms each");
-        ran.expect("no panic");
+        let ((), ()) = tokio::time::timeout(Duration::from_secs(9), async { tokio::join!(run(&hub, &prober, 3, stop.clone()), script) })
+            .await
+            .expect("20 probes, 3 at once, 100 ms each");
         let window = hub.board().window(BUCKET, 0, 20, Instant::now()).expect("held");
         assert_eq!(window.details.iter().filter(|detail| detail.state == VoteState::Down).count(), 1);
         assert_eq!(*prober.most.lock().expect("no panic"), (3, 1));

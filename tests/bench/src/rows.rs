@@ -72,6 +72,9 @@ pub(crate) struct Run {
     /// Rows to measure, by name; all unless named.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ROWS.map(|row| row.name)))]
     rows: Vec<String>,
+    /// Programs to measure: quorate, floor, fping, haproxy, blackbox; all unless named.
+    #[arg(long, value_delimiter = ',', value_parser = ["quorate", "floor", "fping", "haproxy", "blackbox"])]
+    programs: Vec<String>,
     /// Find out instead how many HTTP probes a second one core makes without losing one.
     #[arg(long, conflicts_with = "rows")]
     capacity: bool,
@@ -119,27 +122,39 @@ impl Run {
             Kind::Http | Kind::Tcp => farm.http,
             Kind::Icmp => 0,
         };
-        print(row, "quorate", Some(self.measure_worker(row, farm, port, folder).await?));
-        if matches!(row.kind, Kind::Http | Kind::Tcp) {
+        if self.wants("quorate") {
+            print(row, "quorate", Some(self.measure_worker(row, farm, port, folder).await?));
+        }
+        if matches!(row.kind, Kind::Http | Kind::Tcp) && self.wants("floor") {
             print(row, "floor", Some(self.measure_floor(row, farm, port).await?));
         }
-        if row.kind == Kind::Icmp {
+        if row.kind == Kind::Icmp && self.wants("floor") {
             let told = [row.count.to_string(), row.interval_ms.to_string(), row.tick_ms().to_string()];
             let [count, interval, tick] = told.each_ref().map(String::as_str);
             let us = std::env::current_exe()?;
             let mut floor = Running::start(&us, &["icmp-floor", "--count", count, "--interval-ms", interval, "--tick-ms", tick])?;
             print(row, "floor", Some(self.measure(row, farm, &mut floor).await?));
+        }
+        if row.kind == Kind::Icmp && self.wants("fping") {
             print(row, "fping", Some(self.measure(row, farm, &mut peers::fping(row, folder)?).await?));
         }
-        match peers::haproxy(row, port, folder)? {
-            Some(mut haproxy) => print(row, "haproxy", Some(self.measure(row, farm, &mut haproxy).await?)),
-            None => print(row, "haproxy", None),
+        if self.wants("haproxy") {
+            match peers::haproxy(row, port, folder)? {
+                Some(mut haproxy) => print(row, "haproxy", Some(self.measure(row, farm, &mut haproxy).await?)),
+                None => print(row, "haproxy", None),
+            }
         }
-        match peers::blackbox(row, port, folder)? {
-            Some((mut blackbox, _scrapes)) => print(row, "blackbox", Some(self.measure(row, farm, &mut blackbox).await?)),
-            None => print(row, "blackbox", None),
+        if self.wants("blackbox") {
+            match peers::blackbox(row, port, folder)? {
+                Some((mut blackbox, _scrapes)) => print(row, "blackbox", Some(self.measure(row, farm, &mut blackbox).await?)),
+                None => print(row, "blackbox", None),
+            }
         }
         Ok(())
+    }
+
+    fn wants(&self, program: &str) -> bool {
+        self.programs.is_empty() || self.programs.iter().any(|named| named == program)
     }
 
     async fn measure_worker(&self, row: &Row, farm: &Farm, port: u16, folder: &Path) -> Result<Cell> {

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use clap::Args;
+use tokio::process::Command;
 
-use crate::command::{self, cargo};
+use crate::command;
 use crate::database::Database;
 
 /// What to measure.
@@ -26,14 +27,10 @@ pub(crate) struct Kills {
 impl Kills {
     /// Builds the program and its killer alike, and runs them on a throw-away server.
     pub(crate) async fn run(self) -> Result<()> {
-        let profile: &[&str] = if self.debug { &[] } else { &["--release"] };
-        let packages = ["-p", "quorate", "-p", "quorate-testkit", "--bins"];
-        command::run(cargo(&[&["build"][..], profile, &packages].concat())).await?;
+        let programs = super::build(if self.debug { "dev" } else { "release" }).await?;
         let database = Database::start().await?;
-        let (kills, pools) = (self.count.to_string(), self.pools.to_string());
-        let arguments =
-            [&["run", "--quiet"][..], profile, &["-p", "quorate-testkit", "--bin", "kills", "--", &kills, &pools, &self.workers]].concat();
-        let mut run = cargo(&arguments);
+        let mut run = Command::new(programs.join("kills"));
+        run.args([&self.count.to_string(), &self.pools.to_string(), &self.workers]);
         run.env("DATABASE_URL", database.url("postgres"));
         let outcome = command::run(run).await;
         database.stop_after(outcome).await

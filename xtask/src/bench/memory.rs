@@ -4,8 +4,6 @@ use anyhow::Result;
 use clap::Args;
 
 use super::probes::in_a_network;
-use crate::command::{self, cargo};
-use crate::workspace;
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -18,8 +16,8 @@ pub(crate) struct Memory {
 impl Memory {
     /// Builds the program, and measures its worker.
     pub(crate) async fn run(self) -> Result<()> {
-        command::run(cargo(&["build", "--release", "-p", "quorate-bench", "-p", "quorate"])).await?;
-        let program = workspace::target().join("release/quorate").to_string_lossy().into_owned();
-        in_a_network("memory", &[vec!["--program".to_owned(), program], self.arguments].concat()).await
+        let programs = super::build("release").await?;
+        let program = programs.join("quorate").to_string_lossy().into_owned();
+        in_a_network(&programs, "memory", &[vec!["--program".to_owned(), program], self.arguments].concat()).await
     }
 }

@@ -7,8 +7,7 @@ use clap::Args;
 use rustix::process::geteuid;
 use tokio::process::Command;
 
-use crate::command::{self, cargo};
-use crate::workspace;
+use crate::command;
 
 /// The peers, as Debian names them, and their programs.
 const PEERS: [(&str, &str); 3] = [
@@ -34,19 +33,19 @@ impl Probes {
             install.args(["install", "--yes", "--no-install-recommends"]).args(missing).env("DEBIAN_FRONTEND", "noninteractive");
             command::run(install).await?;
         }
-        command::run(cargo(&["build", "--release", "-p", "quorate-bench"])).await?;
-        in_a_network("run", &self.arguments).await
+        let programs = super::build("release").await?;
+        in_a_network(&programs, "run", &self.arguments).await
     }
 }
 
 /// Runs a measurement of the bench in a network of its own: origins on the second CPU, what is measured on the first.
-pub(super) async fn in_a_network(what: &str, arguments: &[String]) -> Result<()> {
+pub(super) async fn in_a_network(programs: &Path, what: &str, arguments: &[String]) -> Result<()> {
     if !geteuid().is_root() {
         bail!("the bench makes a network namespace, and pings: run it as root");
     }
     let mut run = Command::new("unshare");
     let network = "ip link set lo up && ulimit -n \"$(ulimit -H -n)\" && exec \"$@\"";
     run.args(["--net", "--", "sh", "-c", network, "sh", "taskset", "-c", "1"]);
-    run.arg(workspace::target().join("release/quorate-bench")).arg(what).args(arguments);
+    run.arg(programs.join("quorate-bench")).arg(what).args(arguments);
     command::run(run).await
 }

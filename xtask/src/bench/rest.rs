@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use clap::Args;
+use tokio::process::Command;
 
-use crate::command::{self, cargo};
+use crate::command;
 use crate::database::Database;
 
 /// What to measure.
@@ -17,11 +18,11 @@ pub(crate) struct Rest {
 impl Rest {
     /// Builds the program and its client for release, and runs them on a throw-away server.
     pub(crate) async fn run(self) -> Result<()> {
-        command::run(cargo(&["build", "--release", "-p", "quorate", "-p", "quorate-testkit", "--bins"])).await?;
+        let programs = super::build("release").await?;
         let database = Database::start().await?;
         let beside = database.binaries.program("pgbench");
-        let mut run = cargo(&["run", "--quiet", "--release", "-p", "quorate-testkit", "--bin", "rest", "--", "--pgbench"]);
-        run.arg(if beside.is_file() { beside } else { "pgbench".into() }).args(self.arguments);
+        let mut run = Command::new(programs.join("rest"));
+        run.arg("--pgbench").arg(if beside.is_file() { beside } else { "pgbench".into() }).args(self.arguments);
         run.env("DATABASE_URL", database.url("postgres"));
         let outcome = command::run(run).await;
         database.stop_after(outcome).await

@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn an_origin_is_told_of_once_a_day_until_it_has_a_new_certificate() {
         let expiry = Expiry::default();
-        let (one, other) = (Host::Name("one.example".to_owned()), Host::Name("other.example".to_owned()));
+        let (one, other) = (Host::Name("one.example".into()), Host::Name("other.example".into()));
         for (host, days_left, is_news) in [
             (&one, 90, false),
             (&one, 15, false),

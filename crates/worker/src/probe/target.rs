@@ -71,14 +71,14 @@ pub(crate) struct HostHeader {
 /// A host name, in lower case, or an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Host {
-    Name(String),
+    Name(Arc<str>),
     Address(IpAddr),
 }
 
 impl Host {
     /// `None` for what is neither.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        text.parse().map(Self::Address).ok().or_else(|| is_host_name(text).then(|| Self::Name(text.to_ascii_lowercase())))
+        text.parse().map(Self::Address).ok().or_else(|| is_host_name(text).then(|| Self::Name(text.to_ascii_lowercase().into())))
     }
 }
 

@@ -142,7 +142,7 @@ impl Tls {
 impl<'a> Peer<'a> {
     pub(super) fn new(name: &'a Host, allow_insecure: bool, zone: Option<&'a str>, memory: Option<&'a Arc<Memory>>) -> Self {
         let name = match name {
-            Host::Name(name) => Cow::Borrowed(name.as_str()),
+            Host::Name(name) => Cow::Borrowed(&**name),
             Host::Address(address) => Cow::Owned(address.to_string()),
         };
         Self { name, allow_insecure, zone, memory }

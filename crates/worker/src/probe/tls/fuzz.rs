@@ -12,7 +12,7 @@ use crate::probe::tests::fuzz::attack;
 fn no_bytes_alone_make_a_handshake() {
     let tls = Tls::new(None, &[], TlsPolicy::default()).expect("OpenSSL");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let name = Host::Name("origin.example".to_owned());
+    let name = Host::Name("origin.example".into());
     let peer = Peer::new(&name, true, None, None);
     attack("handshake", |bytes| {
         for library in [Library::Modern, Library::Broad] {
