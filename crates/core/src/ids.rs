@@ -55,6 +55,13 @@ macro_rules! id {
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
+
+            /// As on the wire.
+            pub fn digits(&self) -> [u8; 32] {
+                let mut digits = [0; 32];
+                hex::encode_to_slice(self.0, &mut digits).expect("two digits a byte");
+                digits
+            }
         }
 
         impl JsonSchema for $name {
@@ -89,9 +96,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut digits = [0; 32];
-                hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
-                f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+                f.write_str(std::str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?)
             }
         }
 

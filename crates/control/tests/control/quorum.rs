@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use quorate_core::vote::{Published, Verdict, VoteState};
 
 use crate::worker::{Script, Worker};
-use crate::world::{World, check_id, holds, monitor_id, nine_say_up, pool, until};
+use crate::world::{Replica, World, check_id, holds, monitor_id, nine_say_up, pool, until};
 use quorate_core::monitor::MonitorSettings;
 use quorate_core::pool::PoolState;
 use quorate_store::verdicts::VerdictStore as _;
@@ -188,15 +188,21 @@ async fn a_thousand_origins_that_die_at_once_are_a_thousand_events() {
     control.stop().await;
 }
 
-#[tokio::test]
-async fn an_idle_bucket_decides_at_once_and_nothing_waits_behind_what_nobody_waits_for() {
+/// One pool of one origin, under a control that decides every five seconds: what takes less did not wait for it.
+async fn one_origin_and_long_ticks() -> (World, Replica, Vec<Worker>, Duration) {
     let mut world = World::new();
-    world.timings.tick_ms = 2_000;
+    world.timings.tick_ms = 5_000;
     let tick = Duration::from_millis(world.timings.tick_ms.into());
     world.store.put_monitor(monitor_id(), MonitorSettings::default());
     world.store.put_pool(pool(1, 1));
     let control = world.ready_control().await;
-    let mut workers = world.workers(&control, 1).await;
+    let workers = world.workers(&control, 1).await;
+    (world, control, workers, tick)
+}
+
+#[tokio::test]
+async fn an_idle_bucket_decides_at_once_and_nothing_waits_behind_what_nobody_waits_for() {
+    let (world, control, mut workers, tick) = one_origin_and_long_ticks().await;
     let begun = Instant::now();
     for worker in &mut workers {
         worker.says(|_| VoteState::Up).await;
@@ -220,13 +226,7 @@ async fn an_idle_bucket_decides_at_once_and_nothing_waits_behind_what_nobody_wai
 
 #[tokio::test]
 async fn a_bucket_turns_four_times_at_once_and_then_waits_for_its_spacing() {
-    let mut world = World::new();
-    world.timings.tick_ms = 2_000;
-    let tick = Duration::from_millis(world.timings.tick_ms.into());
-    world.store.put_monitor(monitor_id(), MonitorSettings::default());
-    world.store.put_pool(pool(1, 1));
-    let control = world.ready_control().await;
-    let mut workers = world.workers(&control, 1).await;
+    let (world, control, mut workers, tick) = one_origin_and_long_ticks().await;
     let begun = Instant::now();
     for count in 1..=5 {
         for worker in &mut workers {

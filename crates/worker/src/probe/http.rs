@@ -119,7 +119,7 @@ impl Exchange<'_> {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let request = self.hop.request(self.ask, &self.net.user_agent(self.target));
-        let answer = exchange::ask(stream, &request, self.hop.method(), attempt).await?;
+        let answer = exchange::ask(stream, request, self.hop.method(), attempt).await?;
         attempt.response_code = Some(answer.status.as_u16());
         attempt.rtt = Some(round_trip.connected_in + round_trip.since_connect.elapsed());
         Ok(answer)

@@ -159,7 +159,7 @@ impl Net {
 
     /// The User-Agent in the name of the target's pool.
     pub(super) fn user_agent(&self, target: &Target) -> UserAgent<'_> {
-        UserAgent { before: &self.user_agent, pool: target.pool.to_string() }
+        UserAgent { before: &self.user_agent, pool: target.pool.digits() }
     }
 }
 
@@ -168,17 +168,17 @@ impl Net {
 pub(super) struct UserAgent<'a> {
     /// Up to the pool's id.
     before: &'a str,
-    pool: String,
+    pool: [u8; 32],
 }
 
 impl UserAgent<'_> {
     /// In order, as they are sent.
     pub(super) fn parts(&self) -> [&[u8]; 3] {
-        [self.before.as_bytes(), &self.pool.as_bytes()[..POOL_ID_BYTES], b")"]
+        [self.before.as_bytes(), &self.pool[..POOL_ID_BYTES], b")"]
     }
 
     #[cfg(test)]
     pub(super) fn for_tests() -> Self {
-        UserAgent { before: "x", pool: "0".repeat(POOL_ID_BYTES) }
+        UserAgent { before: "x", pool: [b'0'; 32] }
     }
 }

@@ -35,14 +35,15 @@ struct Wire<S> {
     seen: usize,
 }
 
-/// Sends a request, and reads the head of its answer.
-pub(super) async fn ask<S>(stream: S, request: &[u8], method: &Method, attempt: &mut Attempt) -> Result<Answer<S>, Fault>
+/// Sends a request, and reads the head of its answer, where the request was.
+pub(super) async fn ask<S>(stream: S, request: Vec<u8>, method: &Method, attempt: &mut Attempt) -> Result<Answer<S>, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut wire = Wire { stream, buffer: Vec::new(), seen: 0 };
+    let seen = request.len();
+    let mut wire = Wire { stream, buffer: request, seen };
     let writing = async {
-        wire.stream.write_all(request).await.map_err(Fault::Http)?;
+        wire.stream.write_all(&wire.buffer).await.map_err(Fault::Http)?;
         wire.stream.flush().await.map_err(Fault::Http)
     };
     attempt.within(Phase::Request, writing).await?;

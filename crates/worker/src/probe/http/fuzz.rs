@@ -43,7 +43,7 @@ async fn judged(bytes: &[u8]) -> Finding {
         theirs
     };
     let probing = async {
-        let answer = exchange::ask(ours, b"GET / HTTP/1.1\r\n\r\n", &ask.method, &mut attempt).await?;
+        let answer = exchange::ask(ours, b"GET / HTTP/1.1\r\n\r\n".to_vec(), &ask.method, &mut attempt).await?;
         judge(&ask, answer, &mut attempt).await
     };
     let (done, _theirs) = tokio::join!(probing, serving);

@@ -13,8 +13,8 @@ use crate::probe::fault::Fault;
 use crate::probe::net::UserAgent;
 use crate::probe::target::{Host, HttpAsk, Target};
 
-/// Bytes of most requests.
-const REQUEST_BYTES: usize = 512;
+/// Bytes of most requests, and of what is read first of an answer, which comes to stand in the same place.
+const REQUEST_BYTES: usize = 1024;
 
 #[derive(Clone, Debug)]
 pub(super) struct Hop {
