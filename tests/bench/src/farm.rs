@@ -81,11 +81,13 @@ fn tls() -> Result<(TlsAcceptor, String)> {
     let key = KeyPair::generate()?;
     let leaf = CertificateParams::new(vec![NAME.to_owned()])?.signed_by(&key, &ca)?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], key)
         .context("a certificate of our own")?;
+    // What rustls keeps of sessions else is fewer than there are origins.
+    config.ticketer = rustls::crypto::ring::Ticketer::new()?;
     Ok((TlsAcceptor::from(Arc::new(config)), ca.pem()))
 }
 

@@ -60,7 +60,7 @@ fn every_reason_can_be_provoked() {
         let mut provoked = BTreeSet::new();
         for (reason, check) in [
             (R::TcpConnectionFailed, tcp_check("127.0.0.1", 1)),
-            (R::TcpTimeout, tcp_check("9.9.9.9", 443)),
+            (R::TcpTimeout, impatient(tcp_check("9.9.9.9", 443))),
             (R::NoRouteToHost, tcp_check("9.9.1.1", 443)),
             (R::NetworkUnreachable, tcp_check("9.9.2.2", 443)),
             (R::ConnectionReset, http(&resetting, |_| {})),
@@ -69,7 +69,7 @@ fn every_reason_can_be_provoked() {
             (R::TlsUnrecognizedName, secured(&nameless)),
             (R::TlsProtocolError, secured(&plain)),
             (R::TlsHandshakeFailure, secured(&picky)),
-            (R::HttpTimeout, http(&silent, |_| {})),
+            (R::HttpTimeout, impatient(http(&silent, |_| {}))),
             (R::HttpInvalidResponse, http(&ssh, |_| {})),
             (R::ResponseCodeMismatch, http(&busy, |_| {})),
             (R::ResponseBodyMismatch, http(&answering, text)),
@@ -77,7 +77,7 @@ fn every_reason_can_be_provoked() {
             (R::DnsInternal, tcp_check("inside.example", 443)),
             (R::OtherFailure, tcp_check("bad.example", 443)),
         ] {
-            assert_eq!(ask(&prober, &impatient(check)).await.finding, Finding::Failed(reason));
+            assert_eq!(ask(&prober, &check).await.finding, Finding::Failed(reason));
             provoked.insert(reason);
         }
         let portless = Check { probe: Probe::Smtp, ..tcp_check("127.0.0.1", 0) };
