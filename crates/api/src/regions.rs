@@ -51,11 +51,11 @@ struct Filter {
 impl Filter {
     fn of(params: &Params) -> Result<Self, ApiError> {
         let code = |names: &[&str], legal: fn(&str) -> bool, what: &str| {
-            let Some((name, text)) = names.iter().find_map(|name| Some((name, params.text(name)?))) else { return Ok(None) };
-            if legal(text) {
-                Ok(Some(text.to_ascii_uppercase()))
-            } else {
-                Err(ApiError::InvalidQuery(format!("{name} {text:?} is not {what}")))
+            let given = || names.iter().filter_map(|name| Some((name, params.text(name)?)));
+            // Each that is given, also the one that another goes before.
+            match given().find(|(_, text)| !legal(text)) {
+                Some((name, text)) => Err(ApiError::InvalidQuery(format!("{name} {text:?} is not {what}"))),
+                None => Ok(given().next().map(|(_, text)| text.to_ascii_uppercase())),
             }
         };
         let letters = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());

@@ -81,6 +81,7 @@ async fn an_unknown_region_and_a_code_that_is_none_are_refused() {
     }
     for (query, detail) in [
         ("country_code_a2=USA", "country_code_a2 \"USA\" is not a country code of two letters"),
+        ("country_code_a2=US&country_code=null", "country_code \"null\" is not a country code of two letters"),
         ("subdivision_code=California", "subdivision_code \"California\" is not a subdivision code, such as CA or US-CA"),
     ] {
         let refused = world.ask(&tenant, "GET", &tenant.lb(&format!("regions?{query}")), None).await.refused();
