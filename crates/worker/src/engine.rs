@@ -1,12 +1,11 @@
 //! Starts what is due, and folds in what it finds.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::future::poll_immediate;
-use futures_util::stream::FuturesUnordered;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, ReusableBoxFuture};
 
@@ -17,7 +16,6 @@ use crate::probe::{Outcome, Prober};
 
 /// Rooms that are kept for later probes. Where more probes are under way than that, a room more or less is not felt.
 const ROOMS_MAX: usize = 256;
-
 /// How far ahead there is always a timer. Tokio's driver is woken, by a system call, for each timer that is due before all
 /// that it knew of when it last looked; so without this one, for the deadline of each probe of a tick.
 const AHEAD: Duration = Duration::from_millis(500);
@@ -30,15 +28,16 @@ struct Done {
     outcome: Outcome,
 }
 
-/// Where the future of a probe lies. All are of one size, so one that has ended leaves its room to the next: to take memory
-/// and give it back for each would cost more than all else that the engine does.
-type Room<'a> = ReusableBoxFuture<'a, Done>;
+/// Where the future of a probe lies. All are of one size, which is more than the allocator gives out cheaply, so one that has
+/// ended leaves its room to the next.
+type Room = ReusableBoxFuture<'static, Done>;
 
-/// A probe under way; gives its room back at its end.
-struct Running<'a>(Option<Room<'a>>);
+/// A probe under way; gives its room back at its end. Each is a task of its own: one that its origin keeps busy uses up its
+/// own turn and nobody else's.
+struct Running(Option<Room>);
 
-impl<'a> Future for Running<'a> {
-    type Output = (Done, Room<'a>);
+impl Future for Running {
+    type Output = (Done, Room);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let done = ready!(self.0.as_mut().expect("not polled after its end").poll(cx));
@@ -47,10 +46,13 @@ impl<'a> Future for Running<'a> {
 }
 
 /// Probes until stopped, at most `in_flight_max` at once.
-pub(crate) async fn run<P: Prober>(hub: &Hub, prober: &P, in_flight_max: usize, stop: CancellationToken) {
-    let mut running = FuturesUnordered::new();
-    let mut rooms: Vec<Room<'_>> = Vec::new();
-    let mut ended = Vec::new();
+///
+/// # Errors
+/// A probe has panicked.
+pub(crate) async fn run<P: Prober>(hub: &Hub, prober: Arc<P>, in_flight_max: usize, stop: CancellationToken) -> Result<(), JoinError> {
+    let mut running: JoinSet<(Done, Room)> = JoinSet::new();
+    let mut rooms: Vec<Room> = Vec::new();
+    let mut all = Vec::new();
     let mut rescheduled = hub.rescheduled.subscribe();
     let mut meters = Meters::new();
     let mut alarm = pin!(sleep_until(Instant::now()));
@@ -63,36 +65,31 @@ pub(crate) async fn run<P: Prober>(hub: &Hub, prober: &P, in_flight_max: usize, 
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(first) = running.next() => {
+            Some(first) = running.join_next() => {
                 let mut next = Some(first);
-                while let Some((done, room)) = next {
-                    ended.push(done);
+                while let Some(ended) = next {
+                    let (done, room) = ended?;
+                    all.push(done);
                     rooms.push(room);
-                    next = poll_immediate(running.next()).await.flatten();
+                    next = running.try_join_next();
                 }
                 rooms.truncate(ROOMS_MAX);
-                finish(hub, &mut meters, &ended);
-                ended.clear();
+                finish(hub, &mut meters, &all);
+                all.clear();
             }
             Ok(()) = rescheduled.changed() => {}
             () = alarm.as_mut(), if due.is_some() => {
                 for start in due_now(hub, in_flight_max - running.len()) {
                     meters.started(start.late);
-                    let probe = probe(prober, start);
-                    let room = match rooms.pop() {
-                        Some(mut room) => {
-                            room.set(probe);
-                            room
-                        }
-                        None => Room::new(probe),
-                    };
-                    running.push(Running(Some(room)));
+                    running.spawn(Running(Some(in_room(&mut rooms, probe(prober.clone(), start)))));
                 }
             }
             () = ahead.as_mut() => ahead.as_mut().reset(Instant::now() + AHEAD),
         }
         meters.in_flight.set(u32::try_from(running.len()).unwrap_or(u32::MAX));
     }
+    running.shutdown().await;
+    Ok(())
 }
 
 fn due_now(hub: &Hub, room: usize) -> Vec<Start> {
@@ -101,9 +98,15 @@ fn due_now(hub: &Hub, room: usize) -> Vec<Start> {
     board.take_due(Instant::now(), room)
 }
 
-async fn probe<P: Prober>(prober: &P, start: Start) -> Done {
+async fn probe<P: Prober>(prober: Arc<P>, start: Start) -> Done {
     let outcome = prober.probe(&start.target).await;
     Done { key: start.key, kind: start.target.kind(), started: start.started, outcome }
+}
+
+fn in_room(rooms: &mut Vec<Room>, probe: impl Future<Output = Done> + Send + 'static) -> Room {
+    let Some(mut room) = rooms.pop() else { return Room::new(probe) };
+    room.set(probe);
+    room
 }
 
 fn finish(hub: &Hub, meters: &mut Meters, all: &[Done]) {
@@ -130,6 +133,7 @@ mod tests {
     use quorate_core::vote::VoteState;
     use quorate_proto::join::JoinToken;
     use tokio::sync::watch;
+    use tokio::task::coop::consume_budget;
 
     use super::*;
     use crate::board::tests::{BUCKET, caps, check, outcome};
@@ -158,8 +162,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn checks_are_probed_within_the_bound_and_none_twice_at_once() {
+    fn hub() -> Hub {
         let token = JoinToken {
             pop: "lhr".parse().expect("a code"),
             region: Region::Weu,
@@ -168,26 +171,56 @@ mod tests {
             secret: String::new(),
             ca_sha256: [0; 32],
         };
-        let hub = Hub::new(&token, caps(), None, watch::Sender::default());
-        let checks: Vec<_> = (1..=20).map(check).collect();
-        let prober = Script::default();
-        let stop = CancellationToken::new();
+        Hub::new(&token, caps(), None, watch::Sender::default())
+    }
+
+    /// Gives the hub 20 checks, and stops the engine when no more than so many of them have no vote.
+    async fn until_voted(hub: &Hub, unknown_max: usize, stop: &CancellationToken) {
         let mut changed = hub.changed.subscribe();
-        let script = async {
-            hub.take_manifest(BUCKET, &whole(3, 1, &checks), From::Owner).expect("well formed");
-            loop {
-                changed.changed().await.expect("the hub lives");
-                let states: Vec<VoteState> = hub.board().chunk(BUCKET, Instant::now()).expect("held").states(20).expect("20").collect();
-                if !states.contains(&VoteState::Unknown) {
-                    break stop.cancel();
-                }
+        let checks: Vec<_> = (1..=20).map(check).collect();
+        hub.take_manifest(BUCKET, &whole(3, 1, &checks), From::Owner).expect("well formed");
+        loop {
+            changed.changed().await.expect("the hub lives");
+            let chunk = hub.board().chunk(BUCKET, Instant::now()).expect("held");
+            if chunk.states(20).expect("20").filter(|state| *state == VoteState::Unknown).count() <= unknown_max {
+                break stop.cancel();
             }
-        };
-        let ((), ()) = tokio::time::timeout(Duration::from_secs(9), async { tokio::join!(run(&hub, &prober, 3, stop.clone()), script) })
-            .await
-            .expect("20 probes, 3 at once, 100 ms each");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn checks_are_probed_within_the_bound_and_none_twice_at_once() {
+        let (hub, stop) = (hub(), CancellationToken::new());
+        let prober = Arc::new(Script::default());
+        let script = until_voted(&hub, 0, &stop);
+        let (ran, ()) =
+            tokio::time::timeout(Duration::from_secs(9), async { tokio::join!(run(&hub, prober.clone(), 3, stop.clone()), script) })
+                .await
+                .expect("20 probes, 3 at once, 100 ms each");
+        ran.expect("no panic");
         let window = hub.board().window(BUCKET, 0, 20, Instant::now()).expect("held");
         assert_eq!(window.details.iter().filter(|detail| detail.state == VoteState::Down).count(), 1);
         assert_eq!(*prober.most.lock().expect("no panic"), (3, 1));
+    }
+    /// An origin that always has more to say, at port 1.
+    struct Busy;
+
+    impl Prober for Busy {
+        async fn probe(&self, target: &Target) -> Outcome {
+            loop {
+                consume_budget().await;
+                if target.port != 1 {
+                    return outcome(Finding::Passed);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_its_origin_keeps_busy_leaves_the_others_their_turns() {
+        let (hub, stop) = (hub(), CancellationToken::new());
+        let voted = async { tokio::join!(run(&hub, Arc::new(Busy), 20, stop.clone()), until_voted(&hub, 1, &stop)) };
+        let (ran, ()) = tokio::time::timeout(Duration::from_secs(9), voted).await.expect("19 probes that need no time");
+        ran.expect("no panic");
     }
 }

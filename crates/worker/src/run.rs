@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::watch;
-use tokio::task::coop::unconstrained;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -87,12 +86,10 @@ pub async fn run(config: WorkerConfig, stop: CancellationToken, status: watch::S
 /// Probes, scheduled and asked for, in one thread that does nothing else: what starts on a tick, and
 /// what is ready when the kernel is asked, is worked off in one go, and no other thread is woken for it.
 async fn probe(hub: &Hub, prober: Arc<NetProber>, in_flight_max: usize, stop: &CancellationToken) -> Result<(), JoinError> {
-    // Not cut into turns: a probe goes on until it has to wait, and all of them may.
-    let scheduled = async {
-        unconstrained(engine::run(hub, &*prober, in_flight_max, stop.clone())).await;
-        Ok(())
-    };
-    tokio::try_join!(scheduled, one_off::run(&hub.one_offs, hub.capabilities, prober.clone(), stop.clone()))?;
+    tokio::try_join!(
+        engine::run(hub, prober.clone(), in_flight_max, stop.clone()),
+        one_off::run(&hub.one_offs, hub.capabilities, prober, stop.clone())
+    )?;
     Ok(())
 }
 

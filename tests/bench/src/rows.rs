@@ -76,7 +76,7 @@ pub(crate) struct Run {
     #[arg(long, value_delimiter = ',', value_parser = ["quorate", "floor", "fping", "haproxy", "blackbox"])]
     programs: Vec<String>,
     /// Find out instead how many HTTP probes a second one core makes without losing one.
-    #[arg(long, conflicts_with = "rows")]
+    #[arg(long, conflicts_with_all = ["rows", "programs"])]
     capacity: bool,
     /// Seconds that each cell is measured for, after as many to warm up or one interval more.
     #[arg(long, default_value_t = 10)]

@@ -15,7 +15,7 @@ use crate::probe::fault::Fault;
 /// the body and its folded copy, what a hostile origin can make a probe hold.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that are read at first: most heads, and the bodies of health pages.
-const READ_BYTES_MIN: usize = 1024;
+pub(super) const READ_BYTES_MIN: usize = 1024;
 /// Bytes of a body that are read at once.
 const BODY_READ_BYTES: usize = 4 * 1024;
 

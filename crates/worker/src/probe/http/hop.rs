@@ -9,12 +9,10 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 use url::Url;
 
+use super::exchange::READ_BYTES_MIN;
 use crate::probe::fault::Fault;
 use crate::probe::net::UserAgent;
 use crate::probe::target::{Host, HttpAsk, Target};
-
-/// Bytes of most requests, and of what is read first of an answer, which comes to stand in the same place.
-const REQUEST_BYTES: usize = 1024;
 
 #[derive(Clone, Debug)]
 pub(super) struct Hop {
@@ -97,7 +95,8 @@ impl Hop {
 
     /// The request, as it is sent.
     pub(super) fn request(&self, ask: &HttpAsk, user_agent: &UserAgent<'_>) -> Vec<u8> {
-        let mut request = Vec::with_capacity(REQUEST_BYTES);
+        // Most are shorter; the answer comes to stand in the same place.
+        let mut request = Vec::with_capacity(READ_BYTES_MIN);
         for part in [self.method.as_str(), " ", self.path.as_str(), " HTTP/1.1"] {
             request.extend_from_slice(part.as_bytes());
         }
