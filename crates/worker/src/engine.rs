@@ -1,94 +1,56 @@
-//! Starts what is due, and folds in what it finds.
+//! Starts what is due, when it is due.
 
-use std::pin::{Pin, pin};
+mod runners;
+
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::sync::{CancellationToken, ReusableBoxFuture};
+use tokio_util::sync::CancellationToken;
 
+use self::runners::Runners;
 use crate::hub::Hub;
-use crate::jobs::{JobKey, Start};
-use crate::meters::Meters;
-use crate::probe::{Outcome, Prober};
+use crate::jobs::Start;
+use crate::probe::Prober;
 
-/// Rooms that are kept for later probes. Where more probes are under way than that, a room more or less is not felt.
-const ROOMS_MAX: usize = 256;
 /// How far ahead there is always a timer. Tokio's driver is woken, by a system call, for each timer that is due before all
 /// that it knew of when it last looked; so without this one, for the deadline of each probe of a tick.
 const AHEAD: Duration = Duration::from_millis(500);
-
-/// One probe that has ended.
-struct Done {
-    key: JobKey,
-    kind: &'static str,
-    started: Instant,
-    outcome: Outcome,
-}
-
-/// Where the future of a probe lies. All are of one size, which is more than the allocator gives out cheaply, so one that has
-/// ended leaves its room to the next.
-type Room = ReusableBoxFuture<'static, Done>;
-
-/// A probe under way; gives its room back at its end. Each is a task of its own: one that its origin keeps busy uses up its
-/// own turn and nobody else's.
-struct Running(Option<Room>);
-
-impl Future for Running {
-    type Output = (Done, Room);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let done = ready!(self.0.as_mut().expect("not polled after its end").poll(cx));
-        Poll::Ready((done, self.0.take().expect("polled a moment ago")))
-    }
-}
 
 /// Probes until stopped, at most `in_flight_max` at once.
 ///
 /// # Errors
 /// A probe has panicked.
-pub(crate) async fn run<P: Prober>(hub: &Hub, prober: Arc<P>, in_flight_max: usize, stop: CancellationToken) -> Result<(), JoinError> {
-    let mut running: JoinSet<(Done, Room)> = JoinSet::new();
-    let mut rooms: Vec<Room> = Vec::new();
-    let mut all = Vec::new();
+pub(crate) async fn run<P: Prober>(hub: &Arc<Hub>, prober: Arc<P>, in_flight_max: usize, stop: CancellationToken) -> Result<(), JoinError> {
+    let runners = Arc::new(Runners::new(hub.clone()));
+    let mut tasks = JoinSet::new();
     let mut rescheduled = hub.rescheduled.subscribe();
-    let mut meters = Meters::new();
     let mut alarm = pin!(sleep_until(Instant::now()));
     let mut ahead = pin!(sleep(AHEAD));
     loop {
-        let due = hub.board().jobs.next_due().filter(|_| running.len() < in_flight_max);
+        let next_due = hub.board().jobs.next_due();
+        let due = runners.look_out_for(next_due, in_flight_max);
         if let Some(due) = due.filter(|due| *due != alarm.deadline()) {
             alarm.as_mut().reset(due);
         }
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(first) = running.join_next() => {
-                let mut next = Some(first);
-                while let Some(ended) = next {
-                    let (done, room) = ended?;
-                    all.push(done);
-                    rooms.push(room);
-                    next = running.try_join_next();
-                }
-                rooms.truncate(ROOMS_MAX);
-                finish(hub, &mut meters, &all);
-                all.clear();
-            }
+            Some(ended) = tasks.join_next() => ended?,
             Ok(()) = rescheduled.changed() => {}
+            () = runners.sooner() => {}
             () = alarm.as_mut(), if due.is_some() => {
-                for start in due_now(hub, in_flight_max - running.len()) {
-                    meters.started(start.late);
-                    running.spawn(Running(Some(in_room(&mut rooms, probe(prober.clone(), start)))));
+                let starts = due_now(hub, in_flight_max.saturating_sub(runners.in_flight()));
+                for _new in 0..runners.start(starts) {
+                    tasks.spawn(runners.clone().work(prober.clone()));
                 }
             }
             () = ahead.as_mut() => ahead.as_mut().reset(Instant::now() + AHEAD),
         }
-        meters.in_flight.set(u32::try_from(running.len()).unwrap_or(u32::MAX));
     }
-    running.shutdown().await;
+    tasks.shutdown().await;
     Ok(())
 }
 
@@ -96,31 +58,6 @@ fn due_now(hub: &Hub, room: usize) -> Vec<Start> {
     // The clock is read while the board is held: what is held then is what these probes are for.
     let mut board = hub.board();
     board.take_due(Instant::now(), room)
-}
-
-async fn probe<P: Prober>(prober: Arc<P>, start: Start) -> Done {
-    let outcome = prober.probe(&start.target).await;
-    Done { key: start.key, kind: start.target.kind(), started: start.started, outcome }
-}
-
-fn in_room(rooms: &mut Vec<Room>, probe: impl Future<Output = Done> + Send + 'static) -> Room {
-    let Some(mut room) = rooms.pop() else { return Room::new(probe) };
-    room.set(probe);
-    room
-}
-
-fn finish(hub: &Hub, meters: &mut Meters, all: &[Done]) {
-    let now = Instant::now();
-    let mut board = hub.board();
-    let mut changed = false;
-    for Done { key, kind, started, outcome } in all {
-        changed |= board.finished(*key, outcome, *started, now);
-        meters.ended(kind, outcome);
-    }
-    drop(board);
-    if changed {
-        hub.changed.send_replace(());
-    }
 }
 
 #[cfg(test)]
@@ -139,7 +76,7 @@ mod tests {
     use crate::board::tests::{BUCKET, caps, check, outcome};
     use crate::hub::From;
     use crate::manifest::tests::whole;
-    use crate::probe::{Finding, Target};
+    use crate::probe::{Finding, Outcome, Target};
 
     /// Takes 100 ms for every probe; port 2 fails.
     #[derive(Default)]
@@ -162,7 +99,7 @@ mod tests {
         }
     }
 
-    fn hub() -> Hub {
+    fn hub() -> Arc<Hub> {
         let token = JoinToken {
             pop: "lhr".parse().expect("a code"),
             region: Region::Weu,
@@ -171,7 +108,7 @@ mod tests {
             secret: String::new(),
             ca_sha256: [0; 32],
         };
-        Hub::new(&token, caps(), None, watch::Sender::default())
+        Arc::new(Hub::new(&token, caps(), None, watch::Sender::default()))
     }
 
     /// Gives the hub 20 checks, and stops the engine when no more than so many of them have no vote.
@@ -194,9 +131,9 @@ mod tests {
         let prober = Arc::new(Script::default());
         let script = until_voted(&hub, 0, &stop);
         let (ran, ()) =
-            tokio::time::timeout(Duration::from_secs(9), async { tokio::join!(run(&hub, prober.clone(), 3, stop.clone()), script) })
+            tokio::time::timeout(Duration::from_millis(1_500), async { tokio::join!(run(&hub, prober.clone(), 3, stop.clone()), script) })
                 .await
-                .expect("20 probes, 3 at once, 100 ms each");
+                .expect("20 probes, 3 at once, 100 ms each, from the first quarter of a second on");
         ran.expect("no panic");
         let window = hub.board().window(BUCKET, 0, 20, Instant::now()).expect("held");
         assert_eq!(window.details.iter().filter(|detail| detail.state == VoteState::Down).count(), 1);

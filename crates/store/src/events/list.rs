@@ -24,6 +24,12 @@ struct Asked<'a> {
     limit: i64,
 }
 
+/// Whole days, both inclusive; without a first one there is no begin, without a last one there is none.
+struct Days {
+    first: Option<Date>,
+    last: Option<Date>,
+}
+
 /// The answer to the statement that counts.
 struct First {
     /// Exclusive: events before it are counted.
@@ -52,7 +58,8 @@ pub(super) async fn page(db: &Reader, filter: &EventFilter, offset: u64, limit: 
     let shown = first.events.len() as u64;
     let events = if shown < u64::from(limit) && first.total > offset + shown {
         // The rest lies before the days that were looked at.
-        asked.whole(session.conn()).await?
+        let from = asked.reach(session.conn(), until).await?;
+        asked.since(session.conn(), from).await?
     } else {
         first.events
     };
@@ -84,11 +91,33 @@ impl Asked<'_> {
         Ok(First { tallied_until: tallied.to_jiff(), total: u64::try_from(total).unwrap_or(0), events })
     }
 
-    /// The page, wherever it lies.
-    async fn whole(&self, conn: &mut PgConnection) -> Result<Vec<EventText>, Error> {
+    /// The last day from whose begin on the page is full, by what was counted of whole days of the period; `None` where they
+    /// do not fill it.
+    async fn reach(&self, conn: &mut PgConnection, until: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let mut query = self.scoped("select r.day");
+        query.push(" cross join lateral (select d.day, sum(sum(d.events)) over (order by d.day desc) as reached");
+        query.push(format_args!(" from {} as d where d.account_id = any (", self.tally())).push_bind(self.accounts.clone());
+        query.push(") and s.accounts is not null");
+        self.conditions(&mut query, "d");
+        let Days { first, last } = self.whole_days(until);
+        if let Some(first) = first {
+            query.push(" and d.day >= ").push_bind(first.to_sqlx());
+        }
+        if let Some(last) = last {
+            query.push(" and d.day <= ").push_bind(last.to_sqlx());
+        }
+        query.push(" group by d.day) as r where r.reached >= ").push_bind(self.offset.saturating_add(self.limit));
+        query.push(" order by r.day desc limit 1");
+        let row = query.build().fetch_optional(conn).await?;
+        let day = row.map(|row| row.try_get::<jiff_sqlx::Date, _>("day")).transpose()?;
+        Ok(day.map(|day| begin_of(day.to_jiff())))
+    }
+
+    /// The page, where it lies from an instant on, or wherever it lies.
+    async fn since(&self, conn: &mut PgConnection, from: Option<Timestamp>) -> Result<Vec<EventText>, Error> {
         let mut query = self.scoped("select e.event_id, e.occurred_at, e.body");
         query.push(" cross join lateral (");
-        self.events(&mut query, None);
+        self.events(&mut query, from);
         query.push(") as e order by e.occurred_at desc, e.event_id desc");
         let rows = query.build().fetch_all(conn).await?;
         rows.iter().map(event).filter_map(Result::transpose).collect()
@@ -107,24 +136,31 @@ impl Asked<'_> {
         self.filter.until.is_none_or(|end| end > instant)
     }
 
+    /// The days that are counted and lie in the period as a whole; the day of `until` is counted up to there.
+    fn whole_days(&self, until: Timestamp) -> Days {
+        let EventFilter { since, until: end, .. } = *self.filter;
+        let first = since.map(|since| if begin_of(day(since)) == since { day(since) } else { day(since).tomorrow().unwrap_or(Date::MAX) });
+        let last = if self.is_beyond(until) { Some(day(until)) } else { end.and_then(|end| day(end).yesterday().ok()) };
+        Days { first, last }
+    }
+
+    /// The table that has the counts of what is asked for.
+    fn tally(&self) -> &'static str {
+        if self.is_plain() { "event_day" } else { "event_tally" }
+    }
+
     /// The sum over the days that are counted and lie in the period as a whole, and the events of what is left of it at
     /// both ends: each as `+ (select …)`.
     fn totals(&self, query: &mut QueryBuilder<Postgres>, until: Timestamp) {
         let EventFilter { since, until: end, .. } = *self.filter;
-        let from_day =
-            since.map(|since| if begin_of(day(since)) == since { day(since) } else { day(since).tomorrow().unwrap_or(Date::MAX) });
-        // The day of `until` is counted up to there.
         let is_recent = self.is_beyond(until);
-        let last_day = if is_recent { Some(day(until)) } else { end.and_then(|end| day(end).yesterday().ok()) };
+        let Days { first: from_day, last: last_day } = self.whole_days(until);
         if last_day.is_none() || from_day > last_day {
             let recent = Some(begin_of(day(until))).filter(|recent| since >= Some(*recent));
             self.count(query, recent, since, end);
             return;
         }
-        query.push(format_args!(
-            " + (select coalesce(sum(d.events), 0)::bigint from {} as d",
-            if self.is_plain() { "event_day" } else { "event_tally" }
-        ));
+        query.push(format_args!(" + (select coalesce(sum(d.events), 0)::bigint from {} as d", self.tally()));
         query.push(" where d.account_id = any (").push_bind(self.accounts.clone()).push(")");
         self.conditions(query, "d");
         if let Some(from_day) = from_day {
