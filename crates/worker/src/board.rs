@@ -19,7 +19,6 @@ use quorate_core::pop::PopCode;
 use quorate_core::vote::{Detail, VoteState};
 use quorate_proto::convert::{Change, Chunk, HeldManifest, Window};
 use quorate_proto::v1::{CheckSpec, RejectedCheck};
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::asks::Asks;
@@ -181,9 +180,8 @@ impl Board {
     /// it served; one that came later gets a run of its own soon. Whether a vote, its reason or its
     /// response code changed.
     pub(crate) fn finished(&mut self, key: JobKey, outcome: &Outcome, started: Instant, now: Instant) -> bool {
-        let members: SmallVec<[Member; 1]> = self.jobs.members(key).collect();
         let mut changed = false;
-        for member in members {
+        for member in self.jobs.finished(key, now) {
             if let Some(slot) = self.buckets.get_mut(&member.bucket).and_then(|held| held.find(member.check)).map(|(_, slot)| slot)
                 && slot.joined <= started
                 && slot.observe(outcome, now)
@@ -192,7 +190,6 @@ impl Board {
                 changed = true;
             }
         }
-        self.jobs.finished(key, now);
         changed
     }
 

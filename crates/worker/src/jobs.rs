@@ -1,8 +1,6 @@
 //! What is probed, and for which checks: one probe serves all checks of an account that ask the
 //! same of the same target.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +33,7 @@ pub(crate) struct Member {
 
 #[derive(Debug)]
 pub(crate) struct Jobs {
-    by_key: HashMap<JobKey, Job>,
-    schedule: Schedule<JobKey>,
+    schedule: Schedule<JobKey, Job>,
     caps: Caps,
     /// Moves the phases of this PoP away from those of the others.
     pop_seed: u64,
@@ -46,7 +43,7 @@ pub(crate) struct Jobs {
 struct Job {
     /// In the name of the lowest pool.
     target: Arc<Target>,
-    /// In order. Nearly always one.
+    /// In order. Nearly always one; none where nobody asks any more and a probe still runs.
     members: SmallVec<[Member; 1]>,
     share: Share,
 }
@@ -87,7 +84,7 @@ impl JobKey {
 
 impl Jobs {
     pub(crate) fn new(pop: &PopCode, caps: Caps, now: Instant) -> Self {
-        Self { by_key: HashMap::new(), schedule: Schedule::new(now), caps, pop_seed: xxh3_64_with_seed(pop.as_str().as_bytes(), 0) }
+        Self { schedule: Schedule::new(now), caps, pop_seed: xxh3_64_with_seed(pop.as_str().as_bytes(), 0) }
     }
 
     /// The check gets a result soon, and one every interval from then on.
@@ -95,36 +92,36 @@ impl Jobs {
     /// # Errors
     /// It is the first that asks this, and its account has no room for more.
     pub(crate) fn join(&mut self, key: JobKey, member: Member, check: &Check, target: Target, now: Instant) -> Result<(), Capped> {
-        let interval = check.interval;
-        let job = match self.by_key.entry(key) {
-            Entry::Occupied(job) => job.into_mut(),
-            Entry::Vacant(place) => {
-                let share = self.caps.take(check)?;
-                let target = target.asked_by(Asker::job(key.rank(), check));
-                place.insert(Job { target: Arc::new(target), members: SmallVec::new(), share })
+        if let Some(job) = self.schedule.get_mut(key).filter(|job| !job.members.is_empty()) {
+            if let Err(place) = job.members.binary_search(&member) {
+                job.members.insert(place, member);
             }
-        };
-        if let Err(place) = job.members.binary_search(&member) {
-            job.members.insert(place, member);
+            job.name_lowest_pool();
+            self.schedule.hasten(key, now);
+            return Ok(());
         }
-        job.name_lowest_pool();
-        self.schedule.add(key, interval, xxh3_64_with_seed(&key.0, self.pop_seed), now);
+        let share = self.caps.take(check)?;
+        let target = Arc::new(target.asked_by(Asker::job(key.rank(), check)));
+        let new = Job { target, members: SmallVec::from([member]), share };
+        match self.schedule.get_mut(key) {
+            Some(job) => {
+                *job = new;
+                self.schedule.hasten(key, now);
+            }
+            None => self.schedule.add(key, new, check.interval, xxh3_64_with_seed(&key.0, self.pop_seed), now),
+        }
         Ok(())
     }
 
     pub(crate) fn leave(&mut self, key: JobKey, check: CheckId) {
-        let Some(job) = self.by_key.get_mut(&key) else { return };
+        let Some(job) = self.schedule.get_mut(key) else { return };
+        let before = job.members.len();
         job.members.retain(|member| member.check != check);
         job.name_lowest_pool();
-        if job.members.is_empty() {
+        if job.members.is_empty() && before > 0 {
             self.caps.give_back(job.share);
-            self.by_key.remove(&key);
             self.schedule.remove(key);
         }
-    }
-
-    pub(crate) fn members(&self, key: JobKey) -> impl Iterator<Item = Member> + '_ {
-        self.by_key.get(&key).into_iter().flat_map(|job| job.members.iter().copied())
     }
 
     pub(crate) fn next_due(&self) -> Option<Instant> {
@@ -132,15 +129,12 @@ impl Jobs {
     }
 
     pub(crate) fn take_due(&mut self, now: Instant, room: usize) -> Vec<Start> {
-        let by_key = &self.by_key;
-        let start = |due: crate::schedule::Due<JobKey>| {
-            Some(Start { key: due.key, target: by_key.get(&due.key)?.target.clone(), started: now, late: due.late })
-        };
-        self.schedule.take_due(now, room).into_iter().filter_map(start).collect()
+        self.schedule.take_due(now, room, |due| Start { key: due.key, target: due.value.target.clone(), started: now, late: due.late })
     }
 
-    pub(crate) fn finished(&mut self, key: JobKey, now: Instant) {
-        self.schedule.finished(key, now);
+    /// A probe has ended. Whom it serves.
+    pub(crate) fn finished(&mut self, key: JobKey, now: Instant) -> SmallVec<[Member; 1]> {
+        self.schedule.finished(key, now).map(|job| job.members.clone()).unwrap_or_default()
     }
 }
 
@@ -178,16 +172,17 @@ mod tests {
             jobs.join(JobKey::of(&check), member(&check), &check, target, now).expect("room");
         }
         let later = now + Duration::from_millis(250);
+        let starts = jobs.take_due(later, 9);
         let started: Vec<(u8, usize)> =
-            jobs.take_due(later, 9).iter().map(|start| (start.target.pool().as_bytes()[0], jobs.members(start.key).count())).collect();
+            starts.iter().map(|start| (start.target.pool().as_bytes()[0], jobs.finished(start.key, later).len())).collect();
         assert!(started.contains(&(5, 2)) && started.contains(&(6, 1)) && started.len() == 2, "{started:?}");
 
         let key = JobKey::of(&check(7, 1));
         jobs.leave(key, check(5, 1).id);
-        jobs.finished(key, later);
         let takes = (0..2_000).map(|ms| jobs.take_due(later + Duration::from_millis(ms), 9));
-        let started = takes.flatten().collect::<Vec<_>>();
-        assert_eq!(started.iter().map(|start| start.target.pool().as_bytes()[0]).collect::<Vec<_>>(), [7]);
+        let mut started: Vec<u8> = takes.flatten().map(|start| start.target.pool().as_bytes()[0]).collect();
+        started.sort_unstable();
+        assert_eq!(started, [6, 7], "the lowest of whom it serves now");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::hash_map::Entry::Occupied;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
@@ -32,10 +33,11 @@ const TICKS_PER_INTERVAL_MIN: u64 = 20;
 /// stall: the machine slept, or had no time for us.
 const STALL_MS: u64 = 250;
 
+/// Keys, and what each stands for.
 #[derive(Debug)]
-pub(crate) struct Schedule<K> {
+pub(crate) struct Schedule<K, V> {
     base: Instant,
-    entries: HashMap<K, Entry>,
+    entries: HashMap<K, Entry<V>>,
     /// Milliseconds since `base`; may hold keys that have moved on.
     due: BTreeMap<u64, Vec<K>>,
     /// Keys that wait for their first run.
@@ -47,11 +49,17 @@ pub(crate) struct Schedule<K> {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<V> {
+    value: V,
+    timing: Timing,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timing {
     interval_ms: u64,
     /// Uniform over all keys. Its remainder by the interval is the phase.
     seed: u64,
-    state: State,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,35 +78,37 @@ enum State {
 
 /// A key whose time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Due<K> {
+pub(crate) struct Due<'a, K, V> {
     pub(crate) key: K,
+    pub(crate) value: &'a V,
     /// How much after its time.
     pub(crate) late: Duration,
 }
 
-impl<K: Copy + Eq + Hash> Schedule<K> {
+impl<K: Copy + Eq + Hash, V> Schedule<K, V> {
     pub(crate) fn new(base: Instant) -> Self {
         Self { base, entries: HashMap::new(), due: BTreeMap::new(), firsts: 0, rate: 0, waits_for_room: false }
     }
 
-    /// Adds a key; `seed` gives it its phase. A key that is there is hastened.
-    pub(crate) fn add(&mut self, key: K, interval: Duration, seed: u64, now: Instant) {
-        if self.entries.contains_key(&key) {
-            return self.hasten(key, now);
-        }
-        let interval_ms = ms(interval).max(1);
-        let at_ms = self.soon(interval_ms, seed, now);
+    /// What a key stands for, also where it is removed and still runs.
+    pub(crate) fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        self.entries.get_mut(&key).map(|entry| &mut entry.value)
+    }
+
+    /// Adds a key that is not there; `seed` gives it its phase.
+    pub(crate) fn add(&mut self, key: K, value: V, interval: Duration, seed: u64, now: Instant) {
+        let timing = Timing { interval_ms: ms(interval).max(1), seed };
+        let at_ms = self.soon(timing, now);
         self.firsts += 1;
-        let entry = Entry { interval_ms, seed, state: State::Waiting { at_ms, first: true } };
-        self.rate += entry.rate();
-        self.entries.insert(key, entry);
+        self.rate += timing.rate();
+        self.entries.insert(key, Entry { value, timing, state: State::Waiting { at_ms, first: true } });
         self.due.entry(at_ms).or_default().push(key);
     }
 
-    /// Runs a key soon, whatever its phase.
+    /// Runs a key soon, whatever its phase; one that is removed and still runs is there again.
     pub(crate) fn hasten(&mut self, key: K, now: Instant) {
-        let Some(entry) = self.entries.get(&key) else { return };
-        let soon = self.soon(entry.interval_ms, entry.seed, now);
+        let Some(timing) = self.entries.get(&key).map(|entry| entry.timing) else { return };
+        let soon = self.soon(timing, now);
         let Some(entry) = self.entries.get_mut(&key) else { return };
         match &mut entry.state {
             State::Waiting { at_ms, .. } if soon < *at_ms => {
@@ -110,19 +120,16 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
         }
     }
 
+    /// A key that runs is kept until its run has ended.
     pub(crate) fn remove(&mut self, key: K) {
         match self.entries.get_mut(&key).map(|entry| &mut entry.state) {
             Some(State::Running { retired, .. }) => *retired = true,
             Some(State::Waiting { first, .. }) => {
                 self.firsts -= u64::from(*first);
-                self.forget(key);
+                self.rate -= self.entries.remove(&key).map_or(0, |entry| entry.timing.rate());
             }
             None => {}
         }
-    }
-
-    fn forget(&mut self, key: K) {
-        self.rate -= self.entries.remove(&key).map_or(0, |entry| entry.rate());
     }
 
     /// When there is something to take; may be too early, never too late.
@@ -130,15 +137,16 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
         self.due.first_key_value().map(|(at_ms, _)| self.base + Duration::from_millis(*at_ms))
     }
 
-    /// At most `room` keys whose time has come, the longest due first. They run until [`finished`](Self::finished).
-    pub(crate) fn take_due(&mut self, now: Instant, room: usize) -> Vec<Due<K>> {
+    /// What `taken` makes of at most `room` keys whose time has come, the longest due first. They run until
+    /// [`finished`](Self::finished).
+    pub(crate) fn take_due<T>(&mut self, now: Instant, room: usize, taken: impl Fn(Due<'_, K, V>) -> T) -> Vec<T> {
         let now_ms = self.ms_of(now);
         if !self.waits_for_room {
             self.spread_after_stall(now_ms);
         }
-        let mut taken = Vec::new();
+        let mut all = Vec::new();
         while let Some(mut first) = self.due.first_entry().filter(|first| *first.key() <= now_ms) {
-            if taken.len() == room {
+            if all.len() == room {
                 break;
             }
             let tick = *first.key();
@@ -146,20 +154,17 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
                 first.remove();
                 continue;
             };
-            match self.entries.get_mut(&key).map(|entry| &mut entry.state) {
-                Some(state @ State::Waiting { .. }) => {
-                    let State::Waiting { at_ms, first } = *state else { continue };
-                    if at_ms == tick {
-                        self.firsts -= u64::from(first);
-                        *state = State::Running { due_ms: tick, again: false, retired: false };
-                        taken.push(Due { key, late: now.saturating_duration_since(self.base + Duration::from_millis(tick)) });
-                    }
-                }
-                Some(State::Running { .. }) | None => {}
+            let Some(Entry { value, state, .. }) = self.entries.get_mut(&key) else { continue };
+            let State::Waiting { at_ms, first } = *state else { continue };
+            if at_ms == tick {
+                self.firsts -= u64::from(first);
+                *state = State::Running { due_ms: tick, again: false, retired: false };
+                let late = now.saturating_duration_since(self.base + Duration::from_millis(tick));
+                all.push(taken(Due { key, value, late }));
             }
         }
-        self.waits_for_room = taken.len() == room;
-        taken
+        self.waits_for_room = all.len() == room;
+        all
     }
 
     /// Where keys are late by a stall, those that have missed half their interval wait for their next
@@ -169,36 +174,39 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
         let on_time = self.due.split_off(&now_ms);
         let late = std::mem::replace(&mut self.due, on_time).into_iter();
         for (tick, key) in late.flat_map(|(tick, keys)| keys.into_iter().map(move |key| (tick, key))) {
-            let Some(Entry { interval_ms, seed, state: State::Waiting { at_ms, first } }) = self.entries.get_mut(&key) else { continue };
+            let Some(Entry { timing, state: State::Waiting { at_ms, first }, .. }) = self.entries.get_mut(&key) else { continue };
             if *at_ms != tick {
                 continue;
             }
-            let is_missed = !*first && 2 * (now_ms - tick) >= *interval_ms;
-            *at_ms = if is_missed { next_of_phase(now_ms, *seed, *interval_ms) } else { now_ms + (tick - stalled_ms) / 2 };
+            let is_missed = !*first && 2 * (now_ms - tick) >= timing.interval_ms;
+            *at_ms = if is_missed { timing.next_of_phase(now_ms) } else { now_ms + (tick - stalled_ms) / 2 };
             self.due.entry(*at_ms).or_default().push(key);
         }
     }
 
-    /// A run has ended: the key waits for its next time.
-    pub(crate) fn finished(&mut self, key: K, now: Instant) {
+    /// A run has ended: the key waits for its next time. What it stands for, unless it was removed.
+    pub(crate) fn finished(&mut self, key: K, now: Instant) -> Option<&V> {
         let (now_ms, rate) = (self.ms_of(now), self.rate);
-        let Some(entry) = self.entries.get_mut(&key) else { return };
-        let State::Running { due_ms, again, retired } = entry.state else { return };
+        let Occupied(entry) = self.entries.entry(key) else { return None };
+        let State::Running { due_ms, again, retired } = entry.get().state else { return Some(&entry.into_mut().value) };
         if retired {
-            return self.forget(key);
+            self.rate -= entry.remove().timing.rate();
+            return None;
         }
+        let entry = entry.into_mut();
+        let timing = entry.timing;
         // Half an interval of distance, for the first run and hastened ones are off the phase.
-        let after = due_ms + entry.interval_ms / 2 + 1;
-        let of_phase = next_of_phase(after, entry.seed, entry.interval_ms);
-        let at_ms = if again { now_ms } else { of_phase.max(now_ms) }.next_multiple_of(entry.tick_ms(rate));
+        let of_phase = timing.next_of_phase(due_ms + timing.interval_ms / 2 + 1);
+        let at_ms = if again { now_ms } else { of_phase.max(now_ms) }.next_multiple_of(timing.tick_ms(rate));
         entry.state = State::Waiting { at_ms, first: false };
         self.due.entry(at_ms).or_default().push(key);
+        Some(&entry.value)
     }
 
-    fn soon(&self, interval_ms: u64, seed: u64, now: Instant) -> u64 {
-        let stretch = (self.firsts / FIRSTS_PER_MS).clamp(FIRST_WITHIN_MIN_MS, FIRST_WITHIN_MAX_MS).min(interval_ms);
+    fn soon(&self, timing: Timing, now: Instant) -> u64 {
+        let stretch = (self.firsts / FIRSTS_PER_MS).clamp(FIRST_WITHIN_MIN_MS, FIRST_WITHIN_MAX_MS).min(timing.interval_ms);
         // Other bits of the seed than the phase uses.
-        self.ms_of(now) + seed.rotate_left(32) % stretch
+        self.ms_of(now) + timing.seed.rotate_left(32) % stretch
     }
 
     fn ms_of(&self, now: Instant) -> u64 {
@@ -206,20 +214,20 @@ impl<K: Copy + Eq + Hash> Schedule<K> {
     }
 }
 
-/// The first time of the phase that `seed` gives, at `from_ms` or later.
-const fn next_of_phase(from_ms: u64, seed: u64, interval_ms: u64) -> u64 {
-    let phase_ms = seed % interval_ms;
-    from_ms + (interval_ms + phase_ms - from_ms % interval_ms) % interval_ms
-}
+impl Timing {
+    /// The first time of its phase at `from_ms` or later.
+    const fn next_of_phase(self, from_ms: u64) -> u64 {
+        let (interval_ms, phase_ms) = (self.interval_ms, self.seed % self.interval_ms);
+        from_ms + (interval_ms + phase_ms - from_ms % interval_ms) % interval_ms
+    }
 
-impl Entry {
     /// Starts in a thousand seconds.
-    const fn rate(&self) -> u64 {
+    const fn rate(self) -> u64 {
         1_000_000 / self.interval_ms
     }
 
     /// The width of its ticks, in milliseconds, where all keys start at this rate.
-    fn tick_ms(&self, rate: u64) -> u64 {
+    fn tick_ms(self, rate: u64) -> u64 {
         let wanted = (STARTS_PER_TICK * 1_000_000 / rate.max(1)).min(self.interval_ms / TICKS_PER_INTERVAL_MIN);
         TICKS_MS.into_iter().find(|tick| *tick <= wanted && self.interval_ms.is_multiple_of(*tick)).unwrap_or(1)
     }

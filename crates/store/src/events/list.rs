@@ -146,7 +146,7 @@ impl Asked<'_> {
 
     /// The table that has the counts of what is asked for.
     fn tally(&self) -> &'static str {
-        if self.is_plain() { "event_day" } else { "event_tally" }
+        if self.names_nothing() { "event_day" } else { "event_tally" }
     }
 
     /// The sum over the days that are counted and lie in the period as a whole, and the events of what is left of it at
@@ -204,10 +204,11 @@ impl Asked<'_> {
         query.push(" limit ").push_bind(self.limit);
     }
 
-    /// Whether nothing but the subject and the period is asked for.
-    fn is_plain(&self) -> bool {
-        let EventFilter { subject: _, since: _, until: _, pool_id, pool_name, pool_healthy, origin_name, origin_healthy } = self.filter;
-        pool_id.is_none() && pool_name.is_none() && pool_healthy.is_none() && origin_name.is_none() && origin_healthy.is_none()
+    /// Whether neither a pool nor an origin is asked for.
+    fn names_nothing(&self) -> bool {
+        let EventFilter { subject: _, since: _, until: _, pool_id, pool_name, pool_healthy: _, origin_name, origin_healthy: _ } =
+            self.filter;
+        pool_id.is_none() && pool_name.is_none() && origin_name.is_none()
     }
 
     /// What holds of each event, and of each count of events.

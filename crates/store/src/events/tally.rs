@@ -112,9 +112,11 @@ async fn count(op: &mut Operator, from: jiff_sqlx::Timestamp, to: jiff_sqlx::Tim
             from counted
             on conflict on constraint event_tally_key do update set events = t.events + excluded.events
         )
-        insert into event_day as t (account_id, day, subject, events)
-        select account_id, ($1 at time zone 'UTC')::date, subject, sum(events) from counted group by account_id, subject
-        on conflict (account_id, day, subject) do update set events = t.events + excluded.events
+        insert into event_day as t (account_id, day, subject, pool_healthy, origin_healthy, events)
+        select account_id, ($1 at time zone 'UTC')::date, subject, pool_healthy, origin_healthy, sum(events)
+        from counted
+        group by account_id, subject, pool_healthy, origin_healthy
+        on conflict on constraint event_day_key do update set events = t.events + excluded.events
         "#,
         from as _,
         to as _

@@ -241,6 +241,7 @@ async fn the_total_is_true_whatever_part_of_it_was_counted_before() {
         EventFilter { pool_id: Some(us.id), ..all() },
         EventFilter { pool_name: Some("eu".to_owned()), ..all() },
         EventFilter { origin_healthy: Some(false), ..all() },
+        EventFilter { pool_healthy: Some(true), origin_healthy: Some(true), ..all() },
         EventFilter { origin_name: Some("origin-1".to_owned()), pool_healthy: Some(true), ..all() },
     ];
     let periods = [
