@@ -10,10 +10,19 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::workspace;
 
+/// What `cargo run` tells us of our own package. Build scripts of dependencies ask for it, and would be run again, with all
+/// that is built on them, whenever the developer's `cargo` and ours take turns.
+const OF_OUR_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+
 /// `cargo` of the toolchain that runs us, in the workspace's folder.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(workspace::root());
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| OF_OUR_PACKAGE.iter().any(|prefix| name.starts_with(prefix))) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
