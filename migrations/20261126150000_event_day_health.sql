@@ -1,5 +1,8 @@
--- Lists that ask for health alone read few counts too; and those that name a pool read its own.
+-- Lists that ask for health alone read few counts too; and those that name a pool read its own. A replica of the version before
+-- counts nothing from here on, and is told so by an error each hour: what it would count waits for its successor.
 
+-- In the order in which the replicas take them.
+lock table event_tally, event_day in access exclusive mode;
 alter table event_day drop constraint event_day_pkey;
 alter table event_day
     add column pool_healthy boolean,

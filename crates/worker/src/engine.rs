@@ -30,6 +30,7 @@ pub(crate) async fn run<P: Prober>(hub: &Arc<Hub>, prober: Arc<P>, in_flight_max
     let mut alarm = pin!(sleep_until(Instant::now()));
     let mut ahead = pin!(sleep(AHEAD));
     loop {
+        runners.tell_changes();
         let next_due = hub.board().jobs.next_due();
         let due = runners.look_out_for(next_due, in_flight_max);
         if let Some(due) = due.filter(|due| *due != alarm.deadline()) {
@@ -40,7 +41,7 @@ pub(crate) async fn run<P: Prober>(hub: &Arc<Hub>, prober: Arc<P>, in_flight_max
             () = stop.cancelled() => break,
             Some(ended) = tasks.join_next() => ended?,
             Ok(()) = rescheduled.changed() => {}
-            () = runners.sooner() => {}
+            () = runners.news() => {}
             () = alarm.as_mut(), if due.is_some() => {
                 let starts = due_now(hub, in_flight_max.saturating_sub(runners.in_flight()));
                 for _new in 0..runners.start(starts) {

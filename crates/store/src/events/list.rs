@@ -100,6 +100,8 @@ impl Asked<'_> {
         query.push(") and s.accounts is not null");
         self.conditions(&mut query, "d");
         let Days { first, last } = self.whole_days(until);
+        // Of a day that the period cuts, more may have been counted by now.
+        let last = last.into_iter().chain(self.filter.until.and_then(|end| day(end).yesterday().ok())).min();
         if let Some(first) = first {
             query.push(" and d.day >= ").push_bind(first.to_sqlx());
         }
@@ -119,7 +121,8 @@ impl Asked<'_> {
         query.push(" cross join lateral (");
         self.events(&mut query, from);
         query.push(") as e order by e.occurred_at desc, e.event_id desc");
-        let rows = query.build().fetch_all(conn).await?;
+        // Where a day stands in it, it is one of very many, and would push others out of those that are kept prepared.
+        let rows = query.build().persistent(from.is_none()).fetch_all(conn).await?;
         rows.iter().map(event).filter_map(Result::transpose).collect()
     }
 

@@ -264,6 +264,8 @@ async fn the_total_is_true_whatever_part_of_it_was_counted_before() {
                 let filter = EventFilter { since, until, ..filter.clone() };
                 let (page, total) = events::list(&reader, &filter, 0, 1000).await.unwrap();
                 assert_eq!(page.len() as u64, total.min(1000), "{filter:?}");
+                let (further, _) = events::list(&reader, &filter, 300, 50).await.unwrap();
+                assert!(further.iter().map(|event| event.id).eq(page.iter().skip(300).take(50).map(|event| event.id)), "{filter:?}");
                 told.push(total);
             }
         }

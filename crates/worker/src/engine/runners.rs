@@ -21,8 +21,8 @@ pub(super) struct Runners {
     state: Mutex<State>,
     /// Wakes a runner for a start.
     work: Notify,
-    /// Rings when something is due sooner than [`State::looks_out_for`].
-    sooner: Notify,
+    /// Rings when a vote has changed, or when something is due sooner than [`State::looks_out_for`].
+    news: Notify,
 }
 
 struct State {
@@ -32,13 +32,16 @@ struct State {
     /// Runners that wait and are not woken yet.
     idle: usize,
     looks_out_for: Option<Instant>,
+    /// Votes have, and nobody was told yet.
+    has_changed: bool,
     meters: Meters,
 }
 
 impl Runners {
     pub(super) fn new(hub: Arc<Hub>) -> Self {
-        let state = State { starts: VecDeque::new(), in_flight: 0, idle: 0, looks_out_for: None, meters: Meters::new() };
-        Self { hub, state: Mutex::new(state), work: Notify::new(), sooner: Notify::new() }
+        let state =
+            State { starts: VecDeque::new(), in_flight: 0, idle: 0, looks_out_for: None, has_changed: false, meters: Meters::new() };
+        Self { hub, state: Mutex::new(state), work: Notify::new(), news: Notify::new() }
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -53,8 +56,15 @@ impl Runners {
     }
 
     /// Until a probe has ended and there is something to do before what the caller waits for.
-    pub(super) async fn sooner(&self) {
-        self.sooner.notified().await;
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Tells of all votes that have changed since the last call, at once: who reports them has only so many messages to spare.
+    pub(super) fn tell_changes(&self) {
+        if std::mem::take(&mut self.state().has_changed) {
+            self.hub.changed.send_replace(());
+        }
     }
 
     /// Gives out probes. Answers how many runners more this needs than there are.
@@ -108,14 +118,12 @@ impl Runners {
         let has_changed = board.finished(start.key, outcome, start.started, Instant::now());
         let next_due = board.jobs.next_due();
         drop(board);
-        if has_changed {
-            self.hub.changed.send_replace(());
-        }
         let mut state = self.state();
         state.meters.ended(start.target.kind(), outcome);
         state.gave_back_one();
-        if state.looks_out_for.is_none_or(|due| next_due.is_some_and(|next| next < due)) {
-            self.sooner.notify_one();
+        state.has_changed |= has_changed;
+        if has_changed || state.looks_out_for.is_none_or(|due| next_due.is_some_and(|next| next < due)) {
+            self.news.notify_one();
         }
     }
 
