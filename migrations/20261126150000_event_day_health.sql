@@ -1,8 +1,10 @@
 -- Lists that ask for health alone read few counts too; and those that name a pool read its own. A replica of the version before
 -- counts nothing from here on, and is told so by an error each hour: what it would count waits for its successor.
 
--- In the order in which the replicas take them.
-lock table event_tally, event_day in access exclusive mode;
+-- Both tables show their owner nothing, otherwise. In the order in which replicas lock them.
+alter table event_tally no force row level security;
+alter table event_day no force row level security;
+
 alter table event_day drop constraint event_day_pkey;
 alter table event_day
     add column pool_healthy boolean,
@@ -11,9 +13,6 @@ alter table event_day
 
 comment on table event_day is 'Events of each account and day (UTC) by health. The sum of event_tally, for lists that name neither pool nor origin.';
 
--- Both tables show their owner nothing, otherwise.
-alter table event_day no force row level security;
-alter table event_tally no force row level security;
 delete from event_day;
 insert into event_day (account_id, day, subject, pool_healthy, origin_healthy, events)
 select account_id, day, subject, pool_healthy, origin_healthy, sum(events)
