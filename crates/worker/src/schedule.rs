@@ -77,7 +77,7 @@ enum State {
 }
 
 /// A key whose time has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Due<'a, K, V> {
     pub(crate) key: K,
     pub(crate) value: &'a V,

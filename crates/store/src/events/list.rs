@@ -25,6 +25,7 @@ struct Asked<'a> {
 }
 
 /// Whole days, both inclusive; without a first one there is no begin, without a last one there is none.
+#[derive(Clone, Copy)]
 struct Days {
     first: Option<Date>,
     last: Option<Date>,
@@ -96,19 +97,13 @@ impl Asked<'_> {
     async fn reach(&self, conn: &mut PgConnection, until: Timestamp) -> Result<Option<Timestamp>, Error> {
         let mut query = self.scoped("select r.day");
         query.push(" cross join lateral (select d.day, sum(sum(d.events)) over (order by d.day desc) as reached");
-        query.push(format_args!(" from {} as d where d.account_id = any (", self.tally())).push_bind(self.accounts.clone());
-        query.push(") and s.accounts is not null");
-        self.conditions(&mut query, "d");
         let Days { first, last } = self.whole_days(until);
         // Of a day that the period cuts, more may have been counted by now.
         let last = last.into_iter().chain(self.filter.until.and_then(|end| day(end).yesterday().ok())).min();
-        if let Some(first) = first {
-            query.push(" and d.day >= ").push_bind(first.to_sqlx());
-        }
-        if let Some(last) = last {
-            query.push(" and d.day <= ").push_bind(last.to_sqlx());
-        }
-        query.push(" group by d.day) as r where r.reached >= ").push_bind(self.offset.saturating_add(self.limit));
+        self.counts(&mut query, Days { first, last });
+        query
+            .push(" and s.accounts is not null group by d.day) as r where r.reached >= ")
+            .push_bind(self.offset.saturating_add(self.limit));
         query.push(" order by r.day desc limit 1");
         let row = query.build().fetch_optional(conn).await?;
         let day = row.map(|row| row.try_get::<jiff_sqlx::Date, _>("day")).transpose()?;
@@ -147,9 +142,17 @@ impl Asked<'_> {
         Days { first, last }
     }
 
-    /// The table that has the counts of what is asked for.
-    fn tally(&self) -> &'static str {
-        if self.names_nothing() { "event_day" } else { "event_tally" }
+    /// The counts `d` of these days, from the table that has those of what is asked for.
+    fn counts(&self, query: &mut QueryBuilder<Postgres>, days: Days) {
+        let table = if self.names_nothing() { "event_day" } else { "event_tally" };
+        query.push(format_args!(" from {table} as d where d.account_id = any (")).push_bind(self.accounts.clone()).push(")");
+        self.conditions(query, "d");
+        if let Some(first) = days.first {
+            query.push(" and d.day >= ").push_bind(first.to_sqlx());
+        }
+        if let Some(last) = days.last {
+            query.push(" and d.day <= ").push_bind(last.to_sqlx());
+        }
     }
 
     /// The sum over the days that are counted and lie in the period as a whole, and the events of what is left of it at
@@ -163,15 +166,8 @@ impl Asked<'_> {
             self.count(query, recent, since, end);
             return;
         }
-        query.push(format_args!(" + (select coalesce(sum(d.events), 0)::bigint from {} as d", self.tally()));
-        query.push(" where d.account_id = any (").push_bind(self.accounts.clone()).push(")");
-        self.conditions(query, "d");
-        if let Some(from_day) = from_day {
-            query.push(" and d.day >= ").push_bind(from_day.to_sqlx());
-        }
-        if let Some(last_day) = last_day {
-            query.push(" and d.day <= ").push_bind(last_day.to_sqlx());
-        }
+        query.push(" + (select coalesce(sum(d.events), 0)::bigint");
+        self.counts(query, Days { first: from_day, last: last_day });
         query.push(")");
         if let (Some(since), Some(from_day)) = (since, from_day)
             && begin_of(from_day) > since
