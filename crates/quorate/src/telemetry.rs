@@ -16,8 +16,9 @@ use crate::failure::Result;
 
 /// Seconds; from a delta on loopback to a probe's longest deadline.
 const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
-/// Histograms are drained this often even where nobody reads them.
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Histograms are drained this often even where nobody reads them: they keep every sample until then, and a worker takes
+/// some for each probe.
+const UPKEEP_EVERY: Duration = Duration::from_millis(500);
 
 /// Where the log goes.
 #[derive(Clone, Copy, Debug)]

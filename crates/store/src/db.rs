@@ -42,6 +42,9 @@ const API: Purpose = Purpose {
 };
 /// API requests that read: see [`Reader`].
 const READER: Purpose = Purpose { name: "reader", ..API };
+/// Pages of events. Each is milliseconds of the database's work: more at once would not be served faster, but take its
+/// processors from everything else; they wait for each other in the order in which they came.
+const EVENTS: Purpose = Purpose { name: "events", connections_max: 4, ..API };
 /// Authentication: apart, so that slow requests do not lock everybody out.
 const AUTH: Purpose = Purpose {
     name: "auth",
@@ -85,6 +88,7 @@ pub struct Db {
 struct Pools {
     api: PgPool,
     reader: ReaderPool,
+    events: ReaderPool,
     auth: PgPool,
     operator: PgPool,
     verdict: PgPool,
@@ -135,11 +139,16 @@ fn pool(options: &PgConnectOptions, purpose: &Purpose) -> PgPool {
         .connect_lazy_with(options)
 }
 
+fn reader_pool(options: &PgConnectOptions, purpose: &Purpose) -> ReaderPool {
+    reader::pool(named(options, purpose), purpose.becomes, purpose.connections_max as usize, ACQUIRE_TIMEOUT)
+}
+
 impl Pools {
     fn new(options: &PgConnectOptions) -> Self {
         Self {
             api: pool(options, &API),
-            reader: reader::pool(named(options, &READER), READER.becomes, READER.connections_max as usize, ACQUIRE_TIMEOUT),
+            reader: reader_pool(options, &READER),
+            events: reader_pool(options, &EVENTS),
             auth: pool(options, &AUTH),
             operator: pool(options, &OPERATOR),
             verdict: pool(options, &VERDICT),
@@ -195,7 +204,8 @@ impl Db {
 
     /// Reads that see only `accounts`, each one statement by itself.
     pub fn reader(&self, accounts: &[AccountId]) -> Reader {
-        Reader::new(self.pools.load().reader.clone(), accounts.to_vec(), self.tallied.clone())
+        let pools = self.pools.load();
+        Reader::new(pools.reader.clone(), pools.events.clone(), accounts.to_vec(), self.tallied.clone())
     }
 
     /// Begins a transaction as the control role.
@@ -215,6 +225,7 @@ impl Db {
             pool.close().await;
         }
         pools.reader.close();
+        pools.events.close();
     }
 
     /// Leaves all connections behind: what is under way keeps its own until it ends, everything else

@@ -70,6 +70,7 @@ pub(crate) fn pool(options: PgConnectOptions, becomes: &'static str, connections
 #[derive(Clone)]
 pub struct Reader {
     sessions: ReaderPool,
+    for_events: ReaderPool,
     accounts: Vec<AccountId>,
     tallied: Tallied,
 }
@@ -81,8 +82,8 @@ impl fmt::Debug for Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(sessions: ReaderPool, accounts: Vec<AccountId>, tallied: Tallied) -> Self {
-        Self { sessions, accounts, tallied }
+    pub(crate) fn new(sessions: ReaderPool, for_events: ReaderPool, accounts: Vec<AccountId>, tallied: Tallied) -> Self {
+        Self { sessions, for_events, accounts, tallied }
     }
 
     /// How far events are known to be counted.
@@ -97,13 +98,22 @@ impl Reader {
 
     /// A connection for a statement or two.
     pub(crate) async fn session(&self) -> Result<Session, Error> {
-        let lent = self.sessions.get().await.map_err(|problem| match problem {
-            PoolError::Backend(problem) => problem,
-            PoolError::Closed => sqlx::Error::PoolClosed,
-            PoolError::Timeout(_) | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => sqlx::Error::PoolTimedOut,
-        })?;
-        Ok(Session(Some(lent)))
+        lend(&self.sessions).await
     }
+
+    /// The same, for events: few are read at once.
+    pub(crate) async fn session_for_events(&self) -> Result<Session, Error> {
+        lend(&self.for_events).await
+    }
+}
+
+async fn lend(sessions: &ReaderPool) -> Result<Session, Error> {
+    let lent = sessions.get().await.map_err(|problem| match problem {
+        PoolError::Backend(problem) => problem,
+        PoolError::Closed => sqlx::Error::PoolClosed,
+        PoolError::Timeout(_) | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => sqlx::Error::PoolTimedOut,
+    })?;
+    Ok(Session(Some(lent)))
 }
 
 /// A connection on loan. It goes back by [`Session::ended`]; dropped, as by a caller who went away or after a failure, it is

@@ -27,6 +27,7 @@ use crate::jobs::{JobKey, Jobs, Member, Start};
 use crate::manifest::{Entry, Manifest};
 use crate::outbox::{Outboxes, SessionId};
 use crate::probe::{Capabilities, Outcome, Target};
+use crate::schedule::EntryId;
 
 /// Checks of a bucket whose rejection is told; the others only vote config error.
 pub(crate) const REJECTED_TOLD_MAX: usize = 100;
@@ -37,7 +38,8 @@ pub(crate) const CHECKS_MAX: usize = 1_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Board {
-    buckets: BTreeMap<Bucket, Held>,
+    /// By number.
+    buckets: Vec<Option<Held>>,
     pub(crate) jobs: Jobs,
     pub(crate) outboxes: Outboxes,
     asks: Asks,
@@ -76,7 +78,7 @@ struct Slot {
 #[derive(Debug)]
 enum Run {
     Probed {
-        key: JobKey,
+        job: EntryId,
         thresholds: Thresholds,
         stale_after: Duration,
     },
@@ -87,7 +89,7 @@ enum Run {
 impl Board {
     pub(crate) fn new(pop: &PopCode, capabilities: Capabilities, caps: Caps, now: Instant) -> Self {
         Self {
-            buckets: BTreeMap::new(),
+            buckets: Bucket::all().map(|_| None).collect(),
             jobs: Jobs::new(pop, caps, now),
             outboxes: Outboxes::default(),
             asks: Asks::default(),
@@ -99,7 +101,7 @@ impl Board {
     }
 
     pub(crate) fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
-        self.buckets.keys().copied()
+        Bucket::all().zip(&self.buckets).filter(|(_, held)| held.is_some()).map(|(bucket, _)| bucket)
     }
 
     pub(crate) const fn checks(&self) -> usize {
@@ -108,12 +110,12 @@ impl Board {
 
     /// What is held of a bucket: version, hash, number of checks.
     pub(crate) fn held(&self, bucket: Bucket) -> Option<(HeldManifest, usize)> {
-        let held = self.buckets.get(&bucket)?;
+        let held = self.held_of(bucket)?;
         Some((HeldManifest { bucket, version: held.version, hash: held.hash }, held.slots.len()))
     }
 
     pub(crate) fn manifest(&self, bucket: Bucket) -> Option<Manifest> {
-        let held = self.buckets.get(&bucket)?;
+        let held = self.held_of(bucket)?;
         let entries = held.slots.iter().map(|slot| Entry { id: slot.id, wire: slot.wire.clone() }).collect();
         Some(Manifest { version: held.version, hash: held.hash, entries })
     }
@@ -133,7 +135,7 @@ impl Board {
     }
 
     fn rejections(&self, bucket: Bucket) -> impl Iterator<Item = (CheckId, &str)> {
-        self.buckets.get(&bucket).into_iter().flat_map(|held| &held.slots).filter_map(|slot| match &slot.run {
+        self.held_of(bucket).into_iter().flat_map(|held| &held.slots).filter_map(|slot| match &slot.run {
             Run::Rejected(error) => Some((slot.id, &**error)),
             Run::Probed { .. } => None,
         })
@@ -160,12 +162,12 @@ impl Board {
             self.stop(gone);
         }
         self.checks += slots.len();
-        self.buckets.insert(bucket, Held { version: manifest.version, hash: manifest.hash, slots });
+        *self.held_of_mut(bucket) = Some(Held { version: manifest.version, hash: manifest.hash, slots });
     }
 
     /// Holds nothing of a bucket any more. Whether something was held.
     pub(crate) fn drop_bucket(&mut self, bucket: Bucket) -> bool {
-        let was_held = self.buckets.contains_key(&bucket);
+        let was_held = self.held_of(bucket).is_some();
         for gone in self.release(bucket) {
             self.stop(&gone);
         }
@@ -179,10 +181,10 @@ impl Board {
     /// A probe that began at `started` has ended: folds its outcome into the vote of every check that
     /// it served; one that came later gets a run of its own soon. Whether a vote, its reason or its
     /// response code changed.
-    pub(crate) fn finished(&mut self, key: JobKey, outcome: &Outcome, started: Instant, now: Instant) -> bool {
+    pub(crate) fn finished(&mut self, job: EntryId, outcome: &Outcome, started: Instant, now: Instant) -> bool {
         let mut changed = false;
-        for member in self.jobs.finished(key, now) {
-            if let Some(slot) = self.buckets.get_mut(&member.bucket).and_then(|held| held.find(member.check)).map(|(_, slot)| slot)
+        for member in self.jobs.finished(job, now) {
+            if let Some((_, slot)) = self.held_of_mut(member.bucket).as_mut().and_then(|held| held.find(member.check))
                 && slot.joined <= started
                 && slot.observe(outcome, now)
             {
@@ -195,13 +197,13 @@ impl Board {
 
     /// Every state of a bucket as it stands.
     pub(crate) fn chunk(&self, bucket: Bucket, now: Instant) -> Option<Chunk> {
-        let held = self.buckets.get(&bucket)?;
+        let held = self.held_of(bucket)?;
         Some(Chunk::pack(bucket, held.version, held.slots.iter().map(|slot| slot.told(now).state)))
     }
 
     /// The detail of at most `count` positions from `from` on.
     pub(crate) fn window(&self, bucket: Bucket, from: usize, count: usize, now: Instant) -> Option<Window> {
-        let held = self.buckets.get(&bucket)?;
+        let held = self.held_of(bucket)?;
         let details: Vec<Detail> = held.slots.iter().skip(from).take(count).map(|slot| slot.told(now)).collect();
         Some(Window { bucket, manifest_version: held.version, from: u32::try_from(from).ok()?, details })
     }
@@ -215,7 +217,7 @@ impl Board {
             if !serves(bucket) {
                 continue;
             }
-            let Some(held) = self.buckets.get_mut(&bucket) else { continue };
+            let Some(held) = self.held_of_mut(bucket) else { continue };
             let manifest_version = held.version;
             if let Some((position, slot)) = held.find(check)
                 && let Ok(position) = u32::try_from(position)
@@ -226,8 +228,16 @@ impl Board {
         changes
     }
 
+    fn held_of(&self, bucket: Bucket) -> Option<&Held> {
+        self.buckets[usize::from(bucket.number())].as_ref()
+    }
+
+    fn held_of_mut(&mut self, bucket: Bucket) -> &mut Option<Held> {
+        &mut self.buckets[usize::from(bucket.number())]
+    }
+
     fn release(&mut self, bucket: Bucket) -> Vec<Slot> {
-        let slots = self.buckets.remove(&bucket).map(|held| held.slots).unwrap_or_default();
+        let slots = self.held_of_mut(bucket).take().map(|held| held.slots).unwrap_or_default();
         self.checks -= slots.len();
         slots
     }
@@ -258,16 +268,16 @@ impl Board {
             }
             self.asks.share(&mut target);
             let (key, member) = (JobKey::of(&check), Member { pool: check.pool_id, bucket, check: id });
-            self.jobs.join(key, member, &check, target, now).map_err(|error| error.to_string())?;
-            Ok((check, key))
+            let job = self.jobs.join(key, member, &check, target, now).map_err(|error| error.to_string())?;
+            Ok((check, job))
         });
         match runnable {
-            Ok((check, key)) => {
+            Ok((check, job)) => {
                 self.running += 1;
                 if slot.voter.state() == VoteState::ConfigError {
                     (slot.voter, slot.detail) = Default::default();
                 }
-                slot.run = Run::Probed { key, thresholds: check.thresholds(), stale_after: check.stale_after() };
+                slot.run = Run::Probed { job, thresholds: check.thresholds(), stale_after: check.stale_after() };
             }
             Err(error) => {
                 slot.voter = Voter::default().observe(Observation::ConfigError, Thresholds::new(0, 0));
@@ -279,8 +289,8 @@ impl Board {
     }
 
     fn stop(&mut self, slot: &Slot) {
-        if let Run::Probed { key, .. } = slot.run {
-            self.jobs.leave(key, slot.id);
+        if let Run::Probed { job, .. } = slot.run {
+            self.jobs.leave(job, slot.id);
             self.running -= 1;
         }
     }

@@ -87,7 +87,7 @@ mod tests {
     }
 
     impl Prober for Script {
-        async fn probe(&self, target: &Target) -> Outcome {
+        async fn probe(&self, target: &Target, _room: &mut Vec<u8>) -> Outcome {
             {
                 let mut now = self.now.lock().expect("no panic");
                 *now.entry(target.port).or_default() += 1;
@@ -144,7 +144,7 @@ mod tests {
     struct Busy;
 
     impl Prober for Busy {
-        async fn probe(&self, target: &Target) -> Outcome {
+        async fn probe(&self, target: &Target, _room: &mut Vec<u8>) -> Outcome {
             loop {
                 consume_budget().await;
                 if target.port != 1 {

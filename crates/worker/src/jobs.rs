@@ -1,6 +1,7 @@
 //! What is probed, and for which checks: one probe serves all checks of an account that ask the
 //! same of the same target.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::caps::{Capped, Caps, Share};
 use crate::probe::{Asker, Target};
-use crate::schedule::Schedule;
+use crate::schedule::{Ended, EntryId, Schedule};
 
 /// Equal for checks that one probe serves. A cryptographic hash, since tenants choose what goes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,7 +34,9 @@ pub(crate) struct Member {
 
 #[derive(Debug)]
 pub(crate) struct Jobs {
-    schedule: Schedule<JobKey, Job>,
+    schedule: Schedule<Job>,
+    /// Those that are scheduled, or that nobody asks for any more and still run.
+    by_key: HashMap<JobKey, EntryId>,
     caps: Caps,
     /// Moves the phases of this PoP away from those of the others.
     pop_seed: u64,
@@ -41,6 +44,7 @@ pub(crate) struct Jobs {
 
 #[derive(Debug)]
 struct Job {
+    key: JobKey,
     /// In the name of the lowest pool.
     target: Arc<Target>,
     /// In order. Nearly always one; none where nobody asks any more and a probe still runs.
@@ -51,7 +55,7 @@ struct Job {
 /// A probe to start now.
 #[derive(Debug)]
 pub(crate) struct Start {
-    pub(crate) key: JobKey,
+    pub(crate) job: EntryId,
     pub(crate) target: Arc<Target>,
     pub(crate) started: Instant,
     /// How much after its time.
@@ -84,44 +88,57 @@ impl JobKey {
 
 impl Jobs {
     pub(crate) fn new(pop: &PopCode, caps: Caps, now: Instant) -> Self {
-        Self { schedule: Schedule::new(now), caps, pop_seed: xxh3_64_with_seed(pop.as_str().as_bytes(), 0) }
+        Self { schedule: Schedule::new(now), by_key: HashMap::new(), caps, pop_seed: xxh3_64_with_seed(pop.as_str().as_bytes(), 0) }
     }
 
-    /// The check gets a result soon, and one every interval from then on.
+    /// The check gets a result soon, and one every interval from then on, from the job that is named.
     ///
     /// # Errors
     /// It is the first that asks this, and its account has no room for more.
-    pub(crate) fn join(&mut self, key: JobKey, member: Member, check: &Check, target: Target, now: Instant) -> Result<(), Capped> {
-        if let Some(job) = self.schedule.get_mut(key).filter(|job| !job.members.is_empty()) {
-            if let Err(place) = job.members.binary_search(&member) {
-                job.members.insert(place, member);
+    pub(crate) fn join(&mut self, key: JobKey, member: Member, check: &Check, target: Target, now: Instant) -> Result<EntryId, Capped> {
+        let known = self.by_key.get(&key).copied();
+        let known = known.and_then(|id| Some((id, self.schedule.get_mut(id)?)));
+        match known {
+            Some((id, job)) if !job.members.is_empty() => {
+                if let Err(place) = job.members.binary_search(&member) {
+                    job.members.insert(place, member);
+                }
+                job.name_lowest_pool();
+                self.schedule.hasten(id, now);
+                Ok(id)
             }
-            job.name_lowest_pool();
-            self.schedule.hasten(key, now);
-            return Ok(());
-        }
-        let share = self.caps.take(check)?;
-        let target = Arc::new(target.asked_by(Asker::job(key.rank(), check)));
-        let new = Job { target, members: SmallVec::from([member]), share };
-        match self.schedule.get_mut(key) {
-            Some(job) => {
-                *job = new;
-                self.schedule.hasten(key, now);
+            Some((id, job)) => {
+                *job = Job::new(key, member, check, target, self.caps.take(check)?);
+                self.schedule.hasten(id, now);
+                Ok(id)
             }
-            None => self.schedule.add(key, new, check.interval, xxh3_64_with_seed(&key.0, self.pop_seed), now),
+            None => {
+                let job = Job::new(key, member, check, target, self.caps.take(check)?);
+                let id = self.schedule.add(job, check.interval, xxh3_64_with_seed(&key.0, self.pop_seed), now);
+                self.by_key.insert(key, id);
+                Ok(id)
+            }
         }
-        Ok(())
     }
 
-    pub(crate) fn leave(&mut self, key: JobKey, check: CheckId) {
-        let Some(job) = self.schedule.get_mut(key) else { return };
+    pub(crate) fn leave(&mut self, id: EntryId, check: CheckId) {
+        let Some(job) = self.schedule.get_mut(id) else { return };
         let before = job.members.len();
         job.members.retain(|member| member.check != check);
         job.name_lowest_pool();
         if job.members.is_empty() && before > 0 {
+            let key = job.key;
             self.caps.give_back(job.share);
-            self.schedule.remove(key);
+            if self.schedule.remove(id) {
+                self.by_key.remove(&key);
+            }
         }
+    }
+
+    /// The job that serves those who ask this.
+    #[cfg(test)]
+    pub(crate) fn of(&self, key: JobKey) -> EntryId {
+        self.by_key[&key]
     }
 
     pub(crate) fn next_due(&self) -> Option<Instant> {
@@ -129,16 +146,28 @@ impl Jobs {
     }
 
     pub(crate) fn take_due(&mut self, now: Instant, room: usize) -> Vec<Start> {
-        self.schedule.take_due(now, room, |due| Start { key: due.key, target: due.value.target.clone(), started: now, late: due.late })
+        self.schedule.take_due(now, room, |due| Start { job: due.id, target: due.value.target.clone(), started: now, late: due.late })
     }
 
     /// A probe has ended. Whom it serves.
-    pub(crate) fn finished(&mut self, key: JobKey, now: Instant) -> SmallVec<[Member; 1]> {
-        self.schedule.finished(key, now).map(|job| job.members.clone()).unwrap_or_default()
+    pub(crate) fn finished(&mut self, id: EntryId, now: Instant) -> SmallVec<[Member; 1]> {
+        match self.schedule.finished(id, now) {
+            Some(Ended::Waits(job)) => job.members.clone(),
+            Some(Ended::Gone(job)) => {
+                self.by_key.remove(&job.key);
+                SmallVec::new()
+            }
+            None => SmallVec::new(),
+        }
     }
 }
 
 impl Job {
+    fn new(key: JobKey, member: Member, check: &Check, target: Target, share: Share) -> Self {
+        let target = Arc::new(target.asked_by(Asker::job(key.rank(), check)));
+        Self { key, target, members: SmallVec::from([member]), share }
+    }
+
     fn name_lowest_pool(&mut self) {
         if let Some(lowest) = self.members.first()
             && lowest.pool != self.target.pool()
@@ -174,11 +203,10 @@ mod tests {
         let later = now + Duration::from_millis(250);
         let starts = jobs.take_due(later, 9);
         let started: Vec<(u8, usize)> =
-            starts.iter().map(|start| (start.target.pool().as_bytes()[0], jobs.finished(start.key, later).len())).collect();
+            starts.iter().map(|start| (start.target.pool().as_bytes()[0], jobs.finished(start.job, later).len())).collect();
         assert!(started.contains(&(5, 2)) && started.contains(&(6, 1)) && started.len() == 2, "{started:?}");
 
-        let key = JobKey::of(&check(7, 1));
-        jobs.leave(key, check(5, 1).id);
+        jobs.leave(jobs.of(JobKey::of(&check(7, 1))), check(5, 1).id);
         let takes = (0..2_000).map(|ms| jobs.take_due(later + Duration::from_millis(ms), 9));
         let mut started: Vec<u8> = takes.flatten().map(|start| start.target.pool().as_bytes()[0]).collect();
         started.sort_unstable();

@@ -115,7 +115,7 @@ async fn probe<P: Prober>(request_id: u64, spec: &CheckSpec, capabilities: Capab
         target.map_err(|error| error.to_string())
     });
     match target {
-        Ok(target) => ProbeAnswer { request_id, detail: prober.probe(&target).await.detail(), error: None },
+        Ok(target) => ProbeAnswer { request_id, detail: prober.probe_once(&target).await.detail(), error: None },
         Err(error) => {
             let detail = Detail { state: VoteState::ConfigError, reason: Some(FailureReason::MonitorConfigError), ..Detail::default() };
             ProbeAnswer { request_id, detail, error: Some(error) }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     impl Prober for Script {
-        async fn probe(&self, target: &Target) -> Outcome {
+        async fn probe(&self, target: &Target, _room: &mut Vec<u8>) -> Outcome {
             let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
             let _counted = Counted(&self.now);
             self.most.fetch_max(now, Ordering::SeqCst);

@@ -24,6 +24,7 @@ pub(crate) mod tests;
 mod tls;
 mod udp;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use quorate_core::failure::FailureReason;
@@ -38,8 +39,14 @@ pub use target::{Target, Unrunnable};
 
 /// Asks an origin.
 pub trait Prober: Send + Sync + 'static {
-    /// Probes once, retries included. Never panics, and ends within (retries + 1) × timeout.
-    fn probe(&self, target: &Target) -> impl Future<Output = Outcome> + Send;
+    /// Probes once, retries included. Never panics, and ends within (retries + 1) × timeout. `room` is empty or what the
+    /// caller's last probe has left: memory to use again.
+    fn probe(&self, target: &Target, room: &mut Vec<u8>) -> impl Future<Output = Outcome> + Send;
+
+    /// As [`probe`](Self::probe), for who does not do it again and again.
+    fn probe_once(&self, target: &Target) -> impl Future<Output = Outcome> + Send {
+        async { self.probe(target, &mut Vec::new()).await }
+    }
 }
 
 /// What one probe found.
@@ -124,50 +131,45 @@ pub enum Phase {
     Datagram,
 }
 
-/// How long each phase of an attempt took; `None` where it was not reached or not needed. With
-/// redirects, the sum over the hops.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Phases {
-    pub resolve: Option<Duration>,
-    pub connect: Option<Duration>,
-    pub tls: Option<Duration>,
-    pub request: Option<Duration>,
-    pub headers: Option<Duration>,
-    pub body: Option<Duration>,
-    pub dialog: Option<Duration>,
-    pub echo: Option<Duration>,
-    pub datagram: Option<Duration>,
+impl Phase {
+    /// In the order in which they come.
+    const ALL: [Self; 9] =
+        [Self::Resolve, Self::Connect, Self::Tls, Self::Request, Self::Headers, Self::Body, Self::Dialog, Self::Echo, Self::Datagram];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Request => "request",
+            Self::Headers => "headers",
+            Self::Body => "body",
+            Self::Dialog => "dialog",
+            Self::Echo => "echo",
+            Self::Datagram => "datagram",
+        }
+    }
 }
 
+/// How long each phase of an attempt took, in whole microseconds, 1 and up; with redirects, the sum over the hops. Every
+/// probe under way holds some, so they are kept small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases([Option<NonZeroU32>; Phase::ALL.len()]);
+
 impl Phases {
+    /// `None` where it was not reached or not needed.
+    pub fn of(&self, phase: Phase) -> Option<Duration> {
+        self.0[phase as usize].map(|us| Duration::from_micros(us.get().into()))
+    }
+
     /// Those that were reached, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
-        let named = [
-            ("resolve", self.resolve),
-            ("connect", self.connect),
-            ("tls", self.tls),
-            ("request", self.request),
-            ("headers", self.headers),
-            ("body", self.body),
-            ("dialog", self.dialog),
-            ("echo", self.echo),
-            ("datagram", self.datagram),
-        ];
-        named.into_iter().filter_map(|(name, took)| Some((name, took?)))
+        Phase::ALL.into_iter().filter_map(|phase| Some((phase.name(), self.of(phase)?)))
     }
 
     pub(crate) fn add(&mut self, phase: Phase, took: Duration) {
-        let slot = match phase {
-            Phase::Resolve => &mut self.resolve,
-            Phase::Connect => &mut self.connect,
-            Phase::Tls => &mut self.tls,
-            Phase::Request => &mut self.request,
-            Phase::Headers => &mut self.headers,
-            Phase::Body => &mut self.body,
-            Phase::Dialog => &mut self.dialog,
-            Phase::Echo => &mut self.echo,
-            Phase::Datagram => &mut self.datagram,
-        };
-        *slot = Some(slot.unwrap_or_default() + took);
+        let all = self.of(phase).unwrap_or_default() + took;
+        let us = u32::try_from(all.as_micros()).unwrap_or(u32::MAX);
+        self.0[phase as usize] = Some(NonZeroU32::new(us).unwrap_or(NonZeroU32::MIN));
     }
 }

@@ -147,8 +147,7 @@ mod tests {
     use quorate_proto::convert::{Chunk, Window};
 
     use super::*;
-    use crate::board::tests::{BUCKET, board, check, hold, outcome};
-    use crate::jobs::JobKey;
+    use crate::board::tests::{BUCKET, board, check, finish, hold, outcome};
     use crate::manifest::Manifest;
     use crate::manifest::tests::whole;
     use crate::probe::Finding;
@@ -168,7 +167,7 @@ mod tests {
         let now = Instant::now();
         let (mut board, checks) = thousand(now);
         for check in &checks {
-            board.finished(JobKey::of(check), &outcome(finding), now, now);
+            finish(&mut board, check, &outcome(finding), now, now);
         }
         let mut rounds = Reporter::default().round(&board, |_| true, MESSAGE_BYTES_MAX, now);
         assert_eq!(rounds.len(), 1);

@@ -48,7 +48,8 @@ impl Arguments {
             ..WorkerConfig::new(vec![self.control], token()?)
         };
         let upkeep = async {
-            let mut ticks = tokio::time::interval(Duration::from_secs(5));
+            // As in the product.
+            let mut ticks = tokio::time::interval(Duration::from_millis(500));
             loop {
                 ticks.tick().await;
                 metrics.run_upkeep();

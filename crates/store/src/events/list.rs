@@ -42,7 +42,7 @@ struct First {
 pub(super) async fn page(db: &Reader, filter: &EventFilter, offset: u64, limit: u32) -> Result<(Vec<EventText>, u64), Error> {
     let accounts = db.accounts().iter().map(|id| id.as_bytes().to_vec()).collect();
     let asked = Asked { accounts, filter, offset: big(offset.min(OFFSET_MAX)), limit: limit.into() };
-    let mut session = db.session().await?;
+    let mut session = db.session_for_events().await?;
     let mut until = match db.tallied().get() {
         Some(until) => until,
         None => tallied_until(session.conn()).await?,

@@ -44,6 +44,16 @@ pub(crate) fn outcome(finding: Finding) -> Outcome {
     }
 }
 
+/// That asks what the check asks.
+fn job(board: &Board, check: &Check) -> EntryId {
+    board.jobs.of(JobKey::of(check))
+}
+
+/// A probe of the check ends.
+pub(crate) fn finish(board: &mut Board, check: &Check, outcome: &Outcome, started: Instant, now: Instant) -> bool {
+    board.finished(job(board, check), outcome, started, now)
+}
+
 const DOWN: Finding = Finding::Failed(FailureReason::TcpConnectionFailed);
 
 fn states(board: &Board, now: Instant) -> Vec<VoteState> {
@@ -58,11 +68,11 @@ fn a_vote_is_unknown_until_probed_and_again_when_probes_stop() {
     let check = check(80);
     hold(&mut board, 1, std::slice::from_ref(&check), now);
     assert_eq!(states(&board, now), [VoteState::Unknown]);
-    assert!(board.finished(JobKey::of(&check), &outcome(Finding::Passed), now, now));
+    assert!(finish(&mut board, &check, &outcome(Finding::Passed), now, now));
     assert_eq!(states(&board, now + check.stale_after()), [VoteState::Up]);
     let late = now + check.stale_after() + Duration::from_millis(1);
     assert_eq!(states(&board, late), [VoteState::Unknown]);
-    assert!(board.finished(JobKey::of(&check), &outcome(Finding::Passed), late, late), "back is a change");
+    assert!(finish(&mut board, &check, &outcome(Finding::Passed), late, late), "back is a change");
 }
 
 #[test]
@@ -71,9 +81,9 @@ fn after_probes_stopped_the_next_result_votes_at_once() {
     let mut board = board(now);
     let check = Check { consecutive_down: 3, ..check(80) };
     hold(&mut board, 1, std::slice::from_ref(&check), now);
-    board.finished(JobKey::of(&check), &outcome(Finding::Passed), now, now);
+    finish(&mut board, &check, &outcome(Finding::Passed), now, now);
     let late = now + check.stale_after() + Duration::from_millis(1);
-    assert!(board.finished(JobKey::of(&check), &outcome(DOWN), late, late));
+    assert!(finish(&mut board, &check, &outcome(DOWN), late, late));
     assert_eq!(states(&board, late), [VoteState::Down]);
 }
 
@@ -87,7 +97,7 @@ fn an_abstention_hides_the_vote_and_its_reason_and_spares_no_failure() {
     let told: Vec<(VoteState, Option<FailureReason>)> = [Finding::Passed, silent, DOWN, DOWN, DOWN]
         .into_iter()
         .map(|finding| {
-            board.finished(JobKey::of(&check), &outcome(finding), now, now);
+            finish(&mut board, &check, &outcome(finding), now, now);
             let detail = board.window(BUCKET, 0, 1, now).expect("held").details[0];
             (detail.state, detail.reason)
         })
@@ -102,20 +112,20 @@ fn a_probe_of_an_old_generation_says_nothing_under_the_new_one() {
     let now = Instant::now();
     let mut board = board(now);
     let old = check(80);
-    let key = JobKey::of(&old);
     hold(&mut board, 1, std::slice::from_ref(&old), now);
+    let both = job(&board, &old);
     let started = now + Duration::from_secs(1);
     assert_eq!(board.take_due(started, 9).len(), 1);
     let changed = started + Duration::from_millis(5);
     let new = Check { config_gen: 2, consecutive_down: 3, ..old };
-    assert_eq!(JobKey::of(&new), key, "one probe serves both");
     hold(&mut board, 2, std::slice::from_ref(&new), changed);
+    assert_eq!(job(&board, &new), both, "one probe serves both");
     let ended = changed + Duration::from_millis(5);
-    assert!(!board.finished(key, &outcome(DOWN), started, ended));
+    assert!(!board.finished(both, &outcome(DOWN), started, ended));
     assert_eq!(states(&board, ended), [VoteState::Unknown]);
     let soon = ended + Duration::from_millis(50);
     assert_eq!(board.take_due(soon, 9).len(), 1, "a run of its own, not an interval later");
-    assert!(board.finished(key, &outcome(Finding::Passed), soon, soon));
+    assert!(board.finished(both, &outcome(Finding::Passed), soon, soon));
 }
 
 #[test]
@@ -125,11 +135,11 @@ fn thresholds_are_each_checks_own_where_a_probe_is_shared() {
     let quick = check(80);
     let slow = Check { id: CheckId::from_bytes([0xff; 16]), consecutive_down: 3, ..check(80) };
     hold(&mut board, 1, &[quick.clone(), slow], now);
-    let key = JobKey::of(&quick);
+    let quick = job(&board, &quick);
     let told: Vec<Vec<VoteState>> = [Finding::Passed, DOWN, DOWN, DOWN]
         .into_iter()
         .map(|finding| {
-            board.finished(key, &outcome(finding), now, now);
+            board.finished(quick, &outcome(finding), now, now);
             states(&board, now)
         })
         .collect();
@@ -143,18 +153,18 @@ fn the_detail_is_of_the_probe_that_agrees_with_the_vote() {
     let mut board = board(now);
     let check = Check { consecutive_down: 2, ..check(80) };
     hold(&mut board, 1, std::slice::from_ref(&check), now);
-    let key = JobKey::of(&check);
+    let job = job(&board, &check);
     let detail = |board: &Board| board.window(BUCKET, 0, 9, now).expect("held").details[0];
-    board.finished(key, &outcome(Finding::Passed), now, now);
-    assert!(!board.finished(key, &outcome(DOWN), now, now), "one failure of two changes nothing");
+    board.finished(job, &outcome(Finding::Passed), now, now);
+    assert!(!board.finished(job, &outcome(DOWN), now, now), "one failure of two changes nothing");
     assert_eq!((detail(&board).state, detail(&board).reason), (VoteState::Up, None));
-    assert!(board.finished(key, &outcome(DOWN), now, now));
+    assert!(board.finished(job, &outcome(DOWN), now, now));
     assert_eq!((detail(&board).state, detail(&board).reason), (VoteState::Down, Some(FailureReason::TcpConnectionFailed)));
     let other = outcome(Finding::Failed(FailureReason::ResponseCodeMismatch));
-    assert!(board.finished(key, &other, now, now), "another reason is told");
-    assert!(!board.finished(key, &other, now, now));
+    assert!(board.finished(job, &other, now, now), "another reason is told");
+    assert!(!board.finished(job, &other, now, now));
     assert_eq!(detail(&board).response_code, Some(503));
-    board.finished(key, &outcome(Finding::Abstained(FailureReason::OtherFailure)), now, now);
+    board.finished(job, &outcome(Finding::Abstained(FailureReason::OtherFailure)), now, now);
     assert_eq!((detail(&board).state, detail(&board).reason), (VoteState::Unknown, Some(FailureReason::OtherFailure)));
 }
 
@@ -164,16 +174,20 @@ fn a_new_generation_starts_unknown_and_the_others_keep_their_votes() {
     let mut board = board(now);
     let (one, two) = (check(80), check(81));
     hold(&mut board, 1, &[one.clone(), two.clone()], now);
-    for check in [&one, &two] {
-        board.finished(JobKey::of(check), &outcome(Finding::Passed), now, now);
+    let jobs = [&one, &two].map(|check| job(&board, check));
+    for job in jobs {
+        board.finished(job, &outcome(Finding::Passed), now, now);
     }
+    let started = now + Duration::from_millis(250);
+    assert_eq!(board.take_due(started, 9).len(), 2);
     let changed = Check { config_gen: 2, port: 8080, ..one.clone() };
     hold(&mut board, 2, &[changed.clone(), two.clone()], now);
     assert_eq!(states(&board, now), [VoteState::Unknown, VoteState::Up]);
-    assert!(!board.finished(JobKey::of(&one), &outcome(DOWN), now, now), "a probe of the old generation says nothing of the new");
-    assert!(board.finished(JobKey::of(&changed), &outcome(DOWN), now, now));
+    assert!(!board.finished(jobs[0], &outcome(DOWN), started, started), "a probe of the old generation says nothing of the new");
+    assert!(board.finished(job(&board, &changed), &outcome(DOWN), now, now));
     assert_eq!(states(&board, now), [VoteState::Down, VoteState::Up]);
     assert_eq!(board.checks(), 2);
+    assert!(!board.finished(jobs[1], &outcome(Finding::Passed), started, started));
     assert!(board.drop_bucket(BUCKET) && !board.drop_bucket(BUCKET));
     assert_eq!((board.checks(), board.running, board.take_due(now + Duration::from_mins(1), 9).len()), (0, 0, 0));
 }
@@ -204,15 +218,15 @@ fn changes_are_told_once_a_session_as_they_stand_when_told() {
     hold(&mut board, 4, &[one.clone(), two.clone()], now);
     let session = board.outboxes.open();
     for finding in [Finding::Passed, DOWN] {
-        board.finished(JobKey::of(&one), &outcome(finding), now, now);
+        finish(&mut board, &one, &outcome(finding), now, now);
     }
-    board.finished(JobKey::of(&two), &outcome(Finding::Passed), now, now);
+    finish(&mut board, &two, &outcome(Finding::Passed), now, now);
     let first = board.changes(session, |_| true, 1, now);
     assert_eq!((first.len(), first[0].manifest_version, first[0].position, first[0].detail.state), (1, 4, 0, VoteState::Down));
     let second = board.changes(session, |_| true, 9, now);
     assert_eq!((second.len(), second[0].position), (1, 1));
     assert!(board.changes(session, |_| true, 9, now).is_empty());
-    board.finished(JobKey::of(&two), &outcome(DOWN), now, now);
+    finish(&mut board, &two, &outcome(DOWN), now, now);
     assert!(board.changes(session, |_| false, 9, now).is_empty(), "not this replica's bucket");
     assert!(!board.outboxes.is_waiting(session));
 }

@@ -88,6 +88,7 @@ impl Runners {
 
     /// Makes one probe after the other, until there are runners enough without it.
     pub(super) async fn work<P: Prober>(self: Arc<Self>, prober: Arc<P>) {
+        let mut room = Vec::new();
         loop {
             let mut woken = pin!(self.work.notified());
             let next = {
@@ -105,7 +106,7 @@ impl Runners {
             };
             match next {
                 Some(start) => {
-                    let outcome = prober.probe(&start.target).await;
+                    let outcome = prober.probe(&start.target, &mut room).await;
                     self.ended(&start, &outcome);
                 }
                 None => woken.await,
@@ -115,7 +116,7 @@ impl Runners {
 
     fn ended(&self, start: &Start, outcome: &Outcome) {
         let mut board = self.hub.board();
-        let has_changed = board.finished(start.key, outcome, start.started, Instant::now());
+        let has_changed = board.finished(start.job, outcome, start.started, Instant::now());
         let next_due = board.jobs.next_due();
         drop(board);
         let mut state = self.state();

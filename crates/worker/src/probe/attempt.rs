@@ -1,7 +1,7 @@
 //! One attempt: a deadline that covers everything, and what was measured on the way.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,13 +13,17 @@ use super::limit::Asker;
 use super::{Phase, Phases};
 
 /// From the first look-up to the last byte.
-pub(crate) struct Attempt {
+pub(crate) struct Attempt<'a> {
     pub(crate) deadline: Instant,
-    pub(crate) asker: Asker,
+    pub(crate) asker: &'a Asker,
+    /// Memory of an earlier attempt, to use again.
+    pub(crate) room: &'a mut Vec<u8>,
     /// Addresses that were to be asked so far, with redirects more than one.
     pub(crate) connections: u8,
     /// Rings at the deadline. Set once for all phases, and not before one of them has to wait.
     alarm: Option<Alarm>,
+    /// When the last phase ended: one follows the other.
+    now: Instant,
     pub(crate) phases: Phases,
     pub(crate) response_code: Option<u16>,
     pub(crate) rtt: Option<Duration>,
@@ -29,13 +33,16 @@ pub(crate) struct Attempt {
 /// Rings also for a task that has used up its turn, as one does that an origin keeps busy.
 type Alarm = Pin<Box<Unconstrained<Sleep>>>;
 
-impl Attempt {
-    pub(crate) fn new(timeout: Duration, asker: Asker) -> Self {
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(timeout: Duration, asker: &'a Asker, room: &'a mut Vec<u8>) -> Self {
+        let now = Instant::now();
         Self {
-            deadline: Instant::now() + timeout,
+            deadline: now + timeout,
             asker,
+            room,
             connections: 0,
             alarm: None,
+            now,
             phases: Phases::default(),
             response_code: None,
             rtt: None,
@@ -43,10 +50,15 @@ impl Attempt {
         }
     }
 
+    /// When the last phase ended, or the attempt began.
+    pub(crate) const fn now(&self) -> Instant {
+        self.now
+    }
+
     /// Works on a phase until it is done or the attempt's deadline passes.
-    pub(crate) async fn within<T>(&mut self, phase: Phase, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        let started = Instant::now();
-        let mut work = pin!(work);
+    ///
+    /// The work stays where it is pinned: to move it here would copy it at every probe.
+    pub(crate) async fn within<T>(&mut self, phase: Phase, mut work: Pin<&mut impl Future<Output = Result<T, Fault>>>) -> Result<T, Fault> {
         let done = poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(done);
@@ -55,7 +67,8 @@ impl Attempt {
             alarm.as_mut().poll(cx).map(|()| Err(Fault::Deadline(phase)))
         })
         .await;
-        self.phases.add(phase, started.elapsed());
+        let started = std::mem::replace(&mut self.now, Instant::now());
+        self.phases.add(phase, self.now.saturating_duration_since(started));
         done
     }
 }

@@ -9,7 +9,7 @@ mod hop;
 mod window;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::pin::pin;
 
 use http::StatusCode;
 use quorate_core::monitor::REDIRECTS_MAX;
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use self::exchange::Answer;
-use self::hop::Hop;
+use self::hop::{Elsewhere, Hop};
 use self::window::Window;
 use super::Phase;
 use super::attempt::Attempt;
@@ -28,14 +28,16 @@ use super::target::{HttpAsk, Target};
 use super::tls::{Library, Peer, Secured};
 
 pub(crate) use self::head::Malformed;
+pub(super) use self::hop::fields;
 pub(super) use self::window::fold;
 
-pub(super) async fn probe(net: &Net, target: &Target, ask: &HttpAsk, attempt: &mut Attempt) -> Result<(), Fault> {
-    let mut hop = Hop::first(target, ask);
+pub(super) async fn probe(net: &Net, target: &Target, ask: &HttpAsk, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
+    let mut elsewhere: Option<Box<Elsewhere>> = None;
     for _hop in 0..=REDIRECTS_MAX {
-        match exchange(net, target, ask, &hop, attempt).await? {
-            None => return Ok(()),
-            Some(further) => hop = further,
+        let hop = elsewhere.as_ref().map_or_else(|| Hop::first(target, ask), |elsewhere| elsewhere.hop());
+        elsewhere = exchange(net, target, ask, hop, attempt).await?;
+        if elsewhere.is_none() {
+            return Ok(());
         }
     }
     Err(Fault::Redirect("more than ten"))
@@ -46,12 +48,24 @@ fn redirects(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// One hop, and its answer judged; where that leads elsewhere, the next one.
-async fn exchange(net: &Net, target: &Target, ask: &HttpAsk, hop: &Hop, attempt: &mut Attempt) -> Result<Option<Hop>, Fault> {
-    let address = SocketAddr::new(net.address(&hop.connect_to, attempt).await?, hop.port);
+/// One hop, and its answer judged; where that leads elsewhere, there.
+async fn exchange(
+    net: &Net,
+    target: &Target,
+    ask: &HttpAsk,
+    hop: Hop<'_>,
+    attempt: &mut Attempt<'_>,
+) -> Result<Option<Box<Elsewhere>>, Fault> {
+    let address = SocketAddr::new(net.address(hop.connect_to, attempt).await?, hop.port);
     let exchange = Exchange { net, target, ask, hop, address };
-    // Boxed, so that what is not encrypted does not hold the room that TLS needs.
-    if hop.tls { Box::pin(exchange.secured(attempt)).await } else { exchange.plain(attempt).await }
+    if hop.tls {
+        // Boxed, so that what is not encrypted does not hold the room that TLS needs.
+        return Box::pin(exchange.secured(attempt)).await;
+    }
+    let started = attempt.now();
+    let stream = net.connect_to(address, attempt).await?;
+    let answer = exchange.request(stream, started, attempt).await?;
+    exchange.judge(answer, attempt).await
 }
 
 /// What a hop is, once it is known where it goes.
@@ -59,28 +73,16 @@ struct Exchange<'a> {
     net: &'a Net,
     target: &'a Target,
     ask: &'a HttpAsk,
-    hop: &'a Hop,
+    hop: Hop<'a>,
     address: SocketAddr,
 }
 
-/// The time of a hop so far.
-struct RoundTrip {
-    connected_in: Duration,
-    since_connect: Instant,
-}
-
 impl Exchange<'_> {
-    async fn plain(self, attempt: &mut Attempt) -> Result<Option<Hop>, Fault> {
-        let (stream, round_trip) = self.connect(attempt).await?;
-        let answer = self.request(stream, &round_trip, attempt).await?;
-        self.judge(answer, attempt).await
-    }
-
-    async fn secured(self, attempt: &mut Attempt) -> Result<Option<Hop>, Fault> {
+    async fn secured(&self, attempt: &mut Attempt<'_>) -> Result<Option<Box<Elsewhere>>, Fault> {
         // What is the user's is not for a stranger, and what is remembered is of the origin.
         let zone = self.ask.zone.as_deref().filter(|_| self.hop.is_trusted());
         let memory = self.target.memory.as_ref().filter(|_| self.hop.is_trusted() && self.hop.port == self.target.port);
-        let peer = Peer::new(&self.hop.tls_name, self.ask.allow_insecure, zone, memory);
+        let peer = Peer::new(self.hop.tls_name, self.ask.allow_insecure, zone, memory);
         let library = self.net.tls.library(&peer);
         let answer = match self.secured_by(&peer, library, attempt).await {
             Err(fault) if library == Library::Modern && fault.is_of_a_secured_exchange() => {
@@ -92,63 +94,67 @@ impl Exchange<'_> {
         self.judge(answer?, attempt).await
     }
 
-    async fn secured_by(&self, peer: &Peer<'_>, library: Library, attempt: &mut Attempt) -> Result<Answer<Secured<TcpStream>>, Fault> {
-        let (stream, round_trip) = self.connect(attempt).await?;
+    async fn secured_by(&self, peer: &Peer<'_>, library: Library, attempt: &mut Attempt<'_>) -> Result<Answer<Secured<TcpStream>>, Fault> {
+        let started = attempt.now();
+        let stream = self.net.connect_to(self.address, attempt).await?;
         // The request follows the end of the handshake and must not wait until that is acknowledged.
         stream.set_nodelay(true).map_err(Fault::Socket)?;
-        let secured = attempt.within(Phase::Tls, self.net.tls.handshake(stream, peer, library)).await;
+        let secured = attempt.within(Phase::Tls, pin!(self.net.tls.handshake(stream, peer, library))).await;
         if let Err(Fault::Deadline(_)) = secured {
             peer.needs_broad();
         }
         let secured = secured?;
         attempt.certificate_days_left = attempt.certificate_days_left.into_iter().chain(secured.certificate_days_left).min();
-        self.request(secured, &round_trip, attempt).await
+        self.request(secured, started, attempt).await
     }
 
-    async fn connect(&self, attempt: &mut Attempt) -> Result<(TcpStream, RoundTrip), Fault> {
-        let connected_before = attempt.phases.connect.unwrap_or_default();
-        let stream = self.net.connect_to(self.address, attempt).await?;
-        // The phases add up all hops; the round trip is this one's.
-        let connected_in = attempt.phases.connect.unwrap_or_default().saturating_sub(connected_before);
-        Ok((stream, RoundTrip { connected_in, since_connect: Instant::now() }))
-    }
-
-    /// Up to the head of the answer.
-    async fn request<S>(&self, stream: S, round_trip: &RoundTrip, attempt: &mut Attempt) -> Result<Answer<S>, Fault>
+    /// Up to the head of the answer; the connection was begun when it `started`.
+    async fn request<S>(&self, stream: S, started: Instant, attempt: &mut Attempt<'_>) -> Result<Answer<S>, Fault>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let request = self.hop.request(self.ask, &self.net.user_agent(self.target));
-        let answer = exchange::ask(stream, request, self.hop.method(), attempt).await?;
+        let mut buffer = exchange::empty(attempt.room);
+        self.hop.request(self.ask, &self.net.user_agent(self.target), &mut buffer);
+        let answer = exchange::ask(stream, buffer, self.hop.method, attempt).await?;
         attempt.response_code = Some(answer.status.as_u16());
-        attempt.rtt = Some(round_trip.connected_in + round_trip.since_connect.elapsed());
+        attempt.rtt = Some(attempt.now() - started);
         Ok(answer)
     }
 
-    async fn judge<S: AsyncRead + Unpin>(&self, answer: Answer<S>, attempt: &mut Attempt) -> Result<Option<Hop>, Fault> {
+    async fn judge<S: AsyncRead + Unpin>(&self, answer: Answer<S>, attempt: &mut Attempt<'_>) -> Result<Option<Box<Elsewhere>>, Fault> {
         if self.ask.follow_redirects && redirects(answer.status) {
-            return self.hop.next(answer.status, answer.location.as_ref()).map(Some);
+            return self.hop.next(answer.status, answer.location.as_ref()).map(|elsewhere| Some(Box::new(elsewhere)));
         }
         judge(self.ask, answer, attempt).await.map(|()| None)
     }
 }
 
-async fn judge<S: AsyncRead + Unpin>(ask: &HttpAsk, mut answer: Answer<S>, attempt: &mut Attempt) -> Result<(), Fault> {
+async fn judge<S: AsyncRead + Unpin>(ask: &HttpAsk, answer: Answer<S>, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
     let code = answer.status.as_u16();
     if !ask.codes.matches(code) {
         return Err(Fault::Code(code));
     }
-    // A body that nobody asks about is not read.
-    let Some(needle) = &ask.needle else { return Ok(()) };
-    let mut window = Window::new(needle);
-    let found = attempt.within(Phase::Body, async {
-        while !window.is_decided() {
-            match answer.chunk().await? {
-                Some(bytes) => window.push(bytes),
-                None => window.end(),
-            }
+    match &ask.needle {
+        // Boxed, so that the many whose bodies nobody asks about do not hold the room for one.
+        Some(needle) => {
+            let mut searching = Box::pin(search(needle, answer));
+            attempt.within(Phase::Body, searching.as_mut()).await
         }
-        Ok(window.found())
-    });
-    if found.await? { Ok(()) } else { Err(Fault::Body) }
+        None => {
+            answer.give_back(attempt.room);
+            Ok(())
+        }
+    }
+}
+
+/// Reads a body as far as it has to.
+async fn search<S: AsyncRead + Unpin>(needle: &str, mut answer: Answer<S>) -> Result<(), Fault> {
+    let mut window = Window::new(needle);
+    while !window.is_decided() {
+        match answer.chunk().await? {
+            Some(bytes) => window.push(bytes),
+            None => window.end(),
+        }
+    }
+    if window.found() { Ok(()) } else { Err(Fault::Body) }
 }

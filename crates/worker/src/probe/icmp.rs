@@ -7,6 +7,7 @@ mod waiting;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::pinger::{Line, Pinger};
@@ -19,15 +20,15 @@ use super::fault::Fault;
 use super::net::Net;
 use super::target::Target;
 
-pub(super) async fn probe(net: &Net, target: &Target, attempt: &mut Attempt) -> Result<(), Fault> {
+pub(super) async fn probe(net: &Net, target: &Target, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
     let address = net.address(&target.host, attempt).await?;
     ping(net, address, attempt).await
 }
 
 /// Pings an address that was judged. The round trip becomes the attempt's.
-pub(super) async fn ping(net: &Net, address: IpAddr, attempt: &mut Attempt) -> Result<(), Fault> {
+pub(super) async fn ping(net: &Net, address: IpAddr, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
     let line = net.pingers.line(address, net.source_for(address))?;
-    attempt.rtt = Some(attempt.within(Phase::Echo, line.ask(address)).await?);
+    attempt.rtt = Some(attempt.within(Phase::Echo, pin!(line.ask(address))).await?);
     Ok(())
 }
 

@@ -33,15 +33,16 @@ pub(crate) enum Asker {
     Job {
         /// Equal at every worker, and nobody's choice: a hash of what is asked.
         rank: [u8; 16],
-        interval: Duration,
+        rate: Rate,
         /// A claim that was not used for so long is given up. Each attempt uses it.
-        lease: Duration,
+        lease_ms: u32,
     },
 }
 
 impl Asker {
     pub(crate) fn job(rank: [u8; 16], check: &Check) -> Self {
-        Self::Job { rank, interval: check.interval, lease: 2 * check.interval + check.timeout }
+        let lease = 2 * check.interval + check.timeout;
+        Self::Job { rank, rate: rate(check.interval), lease_ms: u32::try_from(lease.as_millis()).unwrap_or(u32::MAX) }
     }
 }
 
@@ -97,7 +98,7 @@ impl Limit {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         claims.sweep(now);
         let (who, rate, lease) = match *asker {
-            Asker::Job { rank, interval, lease } => (Who::Job(rank), rate(interval), lease),
+            Asker::Job { rank, rate, lease_ms } => (Who::Job(rank), rate, Duration::from_millis(lease_ms.into())),
             Asker::Once => {
                 claims.once += 1;
                 (Who::Once(claims.once), 1_000, Duration::from_secs(1))
@@ -184,7 +185,7 @@ mod tests {
 
     fn job(rank: u8, interval_s: u64) -> Asker {
         let interval = Duration::from_secs(interval_s);
-        Asker::Job { rank: [rank; 16], interval, lease: 3 * interval }
+        Asker::Job { rank: [rank; 16], rate: rate(interval), lease_ms: u32::try_from(3 * interval.as_millis()).expect("short") }
     }
 
     fn limit(per_second: u32) -> (Limit, Instant) {

@@ -1,6 +1,7 @@
 //! The real prober: attempts over real sockets.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 
 use ::http::HeaderValue;
 use openssl::error::ErrorStack;
@@ -82,11 +83,11 @@ impl NetProber {
 }
 
 impl Prober for NetProber {
-    async fn probe(&self, target: &Target) -> Outcome {
+    async fn probe(&self, target: &Target, room: &mut Vec<u8>) -> Outcome {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let mut attempt = Attempt::new(target.timeout, target.asker);
+            let mut attempt = Attempt::new(target.timeout, &target.asker, room);
             let done = match &target.ask {
                 Ask::Tcp => tcp::probe(&self.net, target, &mut attempt).await,
                 // Boxed, so that the many of the other kinds do not hold the room that these few need.
@@ -114,20 +115,14 @@ impl Prober for NetProber {
 }
 
 impl Net {
-    /// Connects to the address of a host.
-    pub(super) async fn connect(&self, host: &Host, port: u16, attempt: &mut Attempt) -> Result<TcpStream, Fault> {
-        let address = self.address(host, attempt).await?;
-        self.connect_to(SocketAddr::new(address, port), attempt).await
-    }
-
     /// Connects to an address that was judged.
-    pub(super) async fn connect_to(&self, address: SocketAddr, attempt: &mut Attempt) -> Result<TcpStream, Fault> {
-        attempt.within(Phase::Connect, connect(address, self.source_for(address.ip()))).await
+    pub(super) async fn connect_to(&self, address: SocketAddr, attempt: &mut Attempt<'_>) -> Result<TcpStream, Fault> {
+        attempt.within(Phase::Connect, pin!(connect(address, self.source_for(address.ip())))).await
     }
 
     /// Resolves, judges *every* address of the answer, and gives the first: what was judged is what a
     /// packet goes to, so no second look-up can lead elsewhere.
-    pub(super) async fn address(&self, host: &Host, attempt: &mut Attempt) -> Result<IpAddr, Fault> {
+    pub(super) async fn address(&self, host: &Host, attempt: &mut Attempt<'_>) -> Result<IpAddr, Fault> {
         let address = match host {
             Host::Address(address) => {
                 self.policy.judge(*address).map_err(Fault::Forbidden)?;
@@ -135,8 +130,8 @@ impl Net {
             }
             Host::Name(name) => {
                 let deadline = attempt.deadline;
-                let resolving = Box::pin(async { self.resolver.resolve(name, deadline).await });
-                let addresses = attempt.within(Phase::Resolve, resolving).await?;
+                let mut resolving = Box::pin(async { self.resolver.resolve(name, deadline).await });
+                let addresses = attempt.within(Phase::Resolve, resolving.as_mut()).await?;
                 for address in &addresses {
                     self.policy.judge(*address).map_err(Fault::Forbidden)?;
                 }
@@ -147,7 +142,7 @@ impl Net {
         attempt.connections = attempt.connections.saturating_add(1);
         let reached = destination(address);
         // What is the operator's own is no third party to protect.
-        let is_let = self.policy.names(reached) || self.limit.take(reached, &attempt.asker, attempt.connections, Instant::now());
+        let is_let = self.policy.names(reached) || self.limit.take(reached, attempt.asker, attempt.connections, attempt.now());
         if is_let { Ok(address) } else { Err(Fault::Capped) }
     }
 

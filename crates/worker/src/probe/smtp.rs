@@ -5,10 +5,10 @@ mod fuzz;
 mod reply;
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
 use self::reply::Replies;
 use super::Phase;
@@ -17,18 +17,17 @@ use super::fault::Fault;
 use super::net::Net;
 use super::target::Target;
 
-pub(super) async fn probe(net: &Net, target: &Target, attempt: &mut Attempt) -> Result<(), Fault> {
-    let started = Instant::now();
-    let resolved_before = attempt.phases.resolve.unwrap_or_default();
-    let stream = net.connect(&target.host, target.port, attempt).await?;
-    let resolving = attempt.phases.resolve.unwrap_or_default().saturating_sub(resolved_before);
+pub(super) async fn probe(net: &Net, target: &Target, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
+    let address = net.address(&target.host, attempt).await?;
+    let started = attempt.now();
+    let stream = net.connect_to(SocketAddr::new(address, target.port), attempt).await?;
     let helo = format!("HELO {}\r\n", address_literal(stream.local_addr().map_err(Fault::Socket)?));
     let mut dialog = Dialog(Replies::new(stream));
 
     dialog.expects(220, attempt).await?;
-    attempt.rtt = Some(started.elapsed().saturating_sub(resolving));
+    attempt.rtt = Some(attempt.now() - started);
     for (command, code) in [(helo.as_str(), 250), ("QUIT\r\n", 221)] {
-        attempt.within(Phase::Dialog, dialog.says(command)).await?;
+        attempt.within(Phase::Dialog, pin!(dialog.says(command))).await?;
         dialog.expects(code, attempt).await?;
     }
     Ok(())
@@ -41,8 +40,8 @@ impl Dialog {
         self.0.get_mut().write_all(command.as_bytes()).await.map_err(Fault::Smtp)
     }
 
-    async fn expects(&mut self, code: u16, attempt: &mut Attempt) -> Result<(), Fault> {
-        let told = attempt.within(Phase::Dialog, async { self.0.next().await.map_err(Fault::Smtp) }).await?;
+    async fn expects(&mut self, code: u16, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
+        let told = attempt.within(Phase::Dialog, pin!(async { self.0.next().await.map_err(Fault::Smtp) })).await?;
         attempt.response_code = Some(told);
         if told == code { Ok(()) } else { Err(Fault::Code(told)) }
     }

@@ -13,7 +13,7 @@ use quorate_core::ids::PoolId;
 use quorate_core::monitor::ExpectedCodes;
 use quorate_core::validate::is_host_name;
 
-use super::http::fold;
+use super::http::{fields, fold};
 use super::limit::Asker;
 use super::tls::Memory;
 
@@ -52,6 +52,8 @@ pub(crate) struct HttpAsk {
     pub(crate) path: PathAndQuery,
     pub(crate) host_header: Option<HostHeader>,
     pub(crate) headers: HeaderMap,
+    /// Of the request by this method with these headers: see [`fields`].
+    pub(crate) fields: Box<[u8]>,
     pub(crate) codes: ExpectedCodes,
     /// Folded; `None` where the body does not matter.
     pub(crate) needle: Option<String>,
@@ -175,16 +177,19 @@ impl HttpAsk {
         let method = Method::from_bytes(http.method.as_bytes()).ok().filter(|method| method != Method::CONNECT);
         // A path is more than `*`, which OPTIONS would accept.
         let path = http.path.parse::<PathAndQuery>().ok().filter(|path| path.as_str().starts_with('/') && path.as_str() == http.path);
+        let method = method.ok_or_else(|| illegal("method", &http.method))?;
+        let headers = headers(&http.headers)?;
         Ok(Self {
             tls: http.tls,
-            method: method.ok_or_else(|| illegal("method", &http.method))?,
+            fields: fields(&method, Some(&headers)).into(),
+            method,
             path: path.ok_or_else(|| illegal("path", &http.path))?,
             host_header: http
                 .host
                 .as_deref()
                 .map(|host| HostHeader::parse(host).ok_or_else(|| illegal("header Host", host)))
                 .transpose()?,
-            headers: headers(&http.headers)?,
+            headers,
             codes: http.expected_codes.parse()?,
             needle: Some(fold(&http.expected_body)).filter(|needle| !needle.is_empty()),
             follow_redirects: http.follow_redirects,

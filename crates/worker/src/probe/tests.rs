@@ -29,7 +29,7 @@ use quorate_core::ids::CheckId;
 use quorate_core::region::Region;
 use quorate_proto::join::JoinToken;
 
-use super::{Capabilities, Finding, NetProber, Outcome, Prober, Target};
+use super::{Capabilities, Finding, NetProber, Outcome, Phase, Prober, Target};
 use crate::config::{ResolverConfig, WorkerConfig};
 
 /// A prober that may reach loopback, and asks nobody for names.
@@ -54,7 +54,7 @@ fn prober(change: impl FnOnce(&mut WorkerConfig)) -> NetProber {
 }
 
 async fn ask(prober: &NetProber, check: &Check) -> Outcome {
-    prober.probe(&Target::new(check).expect("runnable")).await
+    prober.probe_once(&Target::new(check).expect("runnable")).await
 }
 
 /// What a default prober finds. One for all tests: reading the system's authorities takes a while.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 
 use rand::Rng as _;
 use tokio::net::UdpSocket;
@@ -18,11 +19,11 @@ use super::target::Target;
 /// Bytes of the packet; they are random.
 const PAYLOAD_BYTES: usize = 16;
 
-pub(super) async fn probe(net: &Net, target: &Target, attempt: &mut Attempt) -> Result<(), Fault> {
+pub(super) async fn probe(net: &Net, target: &Target, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
     let address = net.address(&target.host, attempt).await?;
     ping(net, address, attempt).await?;
     let socket = connect(SocketAddr::new(address, target.port), net.source_for(address))?;
-    let asked = attempt.within(Phase::Datagram, ask(&socket, address.is_ipv6())).await;
+    let asked = attempt.within(Phase::Datagram, pin!(ask(&socket, address.is_ipv6()))).await;
     match asked {
         Err(Fault::Deadline(Phase::Datagram)) => Ok(()),
         asked => asked,

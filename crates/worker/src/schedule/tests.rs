@@ -1,18 +1,21 @@
 //! The schedule, by a clock of the tests.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 
 use super::*;
 
 struct World {
     base: Instant,
-    schedule: Schedule<u32, ()>,
+    schedule: Schedule<u32>,
+    ids: HashMap<u32, EntryId>,
 }
 
 impl World {
     fn new() -> Self {
         let base = Instant::now();
-        Self { base, schedule: Schedule::new(base) }
+        Self { base, schedule: Schedule::new(base), ids: HashMap::new() }
     }
 
     fn at(&self, ms: u64) -> Instant {
@@ -21,15 +24,29 @@ impl World {
 
     fn add(&mut self, key: u32, interval_ms: u64, seed: u64, at: u64) {
         let at = self.at(at);
-        if self.schedule.get_mut(key).is_some() {
-            self.schedule.hasten(key, at);
+        if let Some(id) = self.ids.get(&key) {
+            self.schedule.hasten(*id, at);
         } else {
-            self.schedule.add(key, (), Duration::from_millis(interval_ms), seed, at);
+            self.ids.insert(key, self.schedule.add(key, Duration::from_millis(interval_ms), seed, at));
+        }
+    }
+
+    fn remove(&mut self, key: u32) {
+        if self.schedule.remove(self.ids[&key]) {
+            self.ids.remove(&key);
         }
     }
 
     fn take(&mut self, at: u64) -> Vec<u32> {
-        self.schedule.take_due(self.at(at), usize::MAX, |due| due.key)
+        self.schedule.take_due(self.at(at), usize::MAX, |due| *due.value)
+    }
+
+    fn finished(&mut self, key: u32, at: u64) {
+        match self.schedule.finished(self.ids[&key], self.at(at)) {
+            Some(Ended::Gone(gone)) => assert_eq!(self.ids.remove(&gone).map(|_id| gone), Some(key)),
+            Some(Ended::Waits(waits)) => assert_eq!(*waits, key),
+            None => panic!("{key} was there"),
+        }
     }
 
     /// Runs to `until`, each run taking `takes` milliseconds; the starts of `key`.
@@ -41,7 +58,7 @@ impl World {
                 if due == key {
                     starts.push(now);
                 }
-                self.schedule.finished(due, self.at(now + takes));
+                self.finished(due, now + takes);
             }
             now += 1;
         }
@@ -69,7 +86,7 @@ fn keys_of_one_tick_start_in_one_go() {
         let due = world.take(now);
         wakes += usize::from(now >= 10_000 && !due.is_empty());
         for key in due {
-            world.schedule.finished(key, world.at(now));
+            world.finished(key, now);
         }
     }
     assert!(wakes <= 100, "1,000 starts in an interval of 100 ticks took {wakes} wake-ups");
@@ -86,7 +103,7 @@ fn the_more_keys_start_the_narrower_are_their_ticks_and_the_interval_stays() {
         for now in 0..4_000 {
             for key in world.take(now) {
                 starts.entry(key).or_default().push(now);
-                world.schedule.finished(key, world.at(now));
+                world.finished(key, now);
             }
         }
         for starts in starts.values() {
@@ -114,7 +131,7 @@ fn what_does_not_fit_waits_its_turn_and_the_longest_due_goes_first() {
     for key in 0..3 {
         world.add(key, 1_000, 0, u64::from(key) * 10);
     }
-    let mut take_one = |at| world.schedule.take_due(world.base + Duration::from_millis(at), 1, |due| (due.key, due.late));
+    let mut take_one = |at| world.schedule.take_due(world.base + Duration::from_millis(at), 1, |due| (*due.value, due.late));
     assert_eq!(take_one(20), [(0, Duration::from_millis(20))]);
     assert_eq!(take_one(500), [(1, Duration::from_millis(490))], "no stall: there was no room");
     assert_eq!(world.take(500), [2]);
@@ -138,7 +155,7 @@ fn no_burst_follows_a_stall_and_every_key_starts_once() {
             }
             at_once.extend((now >= resumed).then_some(due.len()));
             for key in due {
-                world.schedule.finished(key, world.at(now));
+                world.finished(key, now);
             }
         }
         // Those of the stall come twice as fast, beside those whose time it is.
@@ -154,18 +171,18 @@ fn no_burst_follows_a_stall_and_every_key_starts_once() {
 fn a_removed_key_is_gone_and_one_that_runs_is_never_run_twice() {
     let mut world = World::new();
     world.add(1, 1_000, 0, 0);
-    world.schedule.remove(1);
+    world.remove(1);
     assert_eq!(world.take(5_000), [0_u32; 0]);
 
     world.add(2, 1_000, 0, 5_000);
     assert_eq!(world.take(5_000), [2]);
-    world.schedule.remove(2);
+    world.remove(2);
     world.add(2, 1_000, 0, 5_010);
     assert_eq!(world.take(5_090), [0_u32; 0], "the first run has not ended");
-    world.schedule.finished(2, world.at(5_091));
+    world.finished(2, 5_091);
     assert_eq!(world.take(5_100), [2], "who came while it ran gets a run of its own, before the next phase");
-    world.schedule.remove(2);
-    world.schedule.finished(2, world.at(5_120));
+    world.remove(2);
+    world.finished(2, 5_120);
     assert_eq!(world.take(20_000), [0_u32; 0]);
 }
 

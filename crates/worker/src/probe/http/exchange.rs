@@ -1,6 +1,8 @@
 //! One HTTP/1.1 request and its answer over a stream of our own: no more is sent, read or kept than
 //! a probe needs, and every error is ours to see.
 
+use std::pin::pin;
+
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -15,7 +17,7 @@ use crate::probe::fault::Fault;
 /// the body and its folded copy, what a hostile origin can make a probe hold.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that are read at first: most heads, and the bodies of health pages.
-pub(super) const READ_BYTES_MIN: usize = 1024;
+const READ_BYTES_MIN: usize = 1024;
 /// Bytes of a body that are read at once.
 const BODY_READ_BYTES: usize = 4 * 1024;
 
@@ -35,8 +37,17 @@ struct Wire<S> {
     seen: usize,
 }
 
+/// An empty buffer for a request and its answer, in the room that an earlier one has left.
+pub(super) fn empty(room: &mut Vec<u8>) -> Vec<u8> {
+    let mut buffer = std::mem::take(room);
+    buffer.clear();
+    // Most requests are shorter.
+    buffer.reserve_exact(READ_BYTES_MIN);
+    buffer
+}
+
 /// Sends a request, and reads the head of its answer, where the request was.
-pub(super) async fn ask<S>(stream: S, request: Vec<u8>, method: &Method, attempt: &mut Attempt) -> Result<Answer<S>, Fault>
+pub(super) async fn ask<S>(stream: S, request: Vec<u8>, method: &Method, attempt: &mut Attempt<'_>) -> Result<Answer<S>, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -46,12 +57,19 @@ where
         wire.stream.write_all(&wire.buffer).await.map_err(Fault::Http)?;
         wire.stream.flush().await.map_err(Fault::Http)
     };
-    attempt.within(Phase::Request, writing).await?;
-    let head = attempt.within(Phase::Headers, wire.head(method)).await?;
+    attempt.within(Phase::Request, pin!(writing)).await?;
+    let head = attempt.within(Phase::Headers, pin!(wire.head(method))).await?;
     Ok(Answer { status: head.status, location: head.location, body: Body::new(head.framing), wire })
 }
 
 impl<S: AsyncRead + Unpin> Answer<S> {
+    /// Leaves its room to the next one, unless the origin has made it large.
+    pub(super) fn give_back(self, room: &mut Vec<u8>) {
+        if self.wire.buffer.capacity() <= 2 * READ_BYTES_MIN {
+            *room = self.wire.buffer;
+        }
+    }
+
     /// The next bytes of the body; `None` at its end.
     pub(super) async fn chunk(&mut self) -> Result<Option<&[u8]>, Fault> {
         loop {

@@ -34,7 +34,8 @@ fn target() -> (Target, HttpAsk) {
 async fn judged(bytes: &[u8]) -> Finding {
     let (_, ask) = target();
     let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
-    let mut attempt = Attempt::new(Duration::from_mins(1), Asker::Once);
+    let mut room = Vec::new();
+    let mut attempt = Attempt::new(Duration::from_mins(1), &Asker::Once, &mut room);
     let serving = async {
         // The probe may have seen enough and gone.
         let _rest = theirs.write_all(bytes).await;
@@ -74,8 +75,11 @@ fn a_redirect_keeps_what_it_must_and_leads_nowhere_odd() {
         let first = Hop::first(&target, &ask);
         attack("location", |bytes| {
             let Ok(location) = HeaderValue::from_bytes(bytes) else { return };
-            let Ok(hop) = first.next(StatusCode::FOUND, Some(&location)) else { return };
-            let request = String::from_utf8(hop.request(&ask, &UserAgent::for_tests())).expect("ASCII");
+            let Ok(elsewhere) = first.next(StatusCode::FOUND, Some(&location)) else { return };
+            let hop = elsewhere.hop();
+            let mut request = Vec::new();
+            hop.request(&ask, &UserAgent::for_tests(), &mut request);
+            let request = String::from_utf8(request).expect("ASCII");
             let path = request.split(' ').nth(1).expect("a path");
             let is_ours = hop.connect_to.to_string() == "192.0.2.1" && hop.tls_name == first.tls_name;
             assert!(!tls || hop.tls, "from https to http by {location:?}");
@@ -84,7 +88,7 @@ fn a_redirect_keeps_what_it_must_and_leads_nowhere_odd() {
             assert!(!hop.is_trusted() || hop.port == 8080, "another port is another server, {location:?}");
             // And on from there: what was dropped stays dropped.
             if let Ok(further) = hop.next(StatusCode::FOUND, Some(&HeaderValue::from_static("https://www.example.com:8080/"))) {
-                assert!(!further.is_trusted() || hop.is_trusted(), "{location:?}");
+                assert!(!further.hop().is_trusted() || hop.is_trusted(), "{location:?}");
             }
         });
     }

@@ -4,52 +4,85 @@
 //! origin's address again, not to wherever the public name leads. Any other host is resolved and
 //! judged like a target of its own, and gets nothing that the user wrote.
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
+use std::borrow::Cow;
+use std::io::Write as _;
+
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::exchange::READ_BYTES_MIN;
 use crate::probe::fault::Fault;
 use crate::probe::net::UserAgent;
 use crate::probe::target::{Host, HttpAsk, Target};
 
-#[derive(Clone, Debug)]
-pub(super) struct Hop {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hop<'a> {
     pub(super) tls: bool,
-    pub(super) connect_to: Host,
+    pub(super) connect_to: &'a Host,
     pub(super) port: u16,
     /// Sent as server name where it is one, and looked for in the certificate.
-    pub(super) tls_name: Host,
+    pub(super) tls_name: &'a Host,
     /// The host that the user asks for.
-    named: Host,
-    host_header: HeaderValue,
-    path: PathAndQuery,
-    method: Method,
+    named: &'a Host,
+    /// What the user wrote, and not just the host and port.
+    host_header: Option<&'a HeaderValue>,
+    path: &'a PathAndQuery,
+    pub(super) method: &'a Method,
     /// Whether the user's headers may go along.
     trusted: bool,
 }
 
-impl Hop {
-    pub(super) fn first(target: &Target, ask: &HttpAsk) -> Self {
+/// Where a redirect leads: a [`Hop`] that is nobody else's.
+#[derive(Clone, Debug)]
+pub(super) struct Elsewhere {
+    tls: bool,
+    connect_to: Host,
+    port: u16,
+    tls_name: Host,
+    named: Host,
+    host_header: Option<HeaderValue>,
+    path: PathAndQuery,
+    method: Method,
+    trusted: bool,
+}
+
+impl Elsewhere {
+    pub(super) const fn hop(&self) -> Hop<'_> {
+        Hop {
+            tls: self.tls,
+            connect_to: &self.connect_to,
+            port: self.port,
+            tls_name: &self.tls_name,
+            named: &self.named,
+            host_header: self.host_header.as_ref(),
+            path: &self.path,
+            method: &self.method,
+            trusted: self.trusted,
+        }
+    }
+}
+
+impl<'a> Hop<'a> {
+    pub(super) fn first(target: &'a Target, ask: &'a HttpAsk) -> Self {
         let named = ask.host_header.as_ref().map_or(&target.host, |header| &header.host);
         Self {
             tls: ask.tls,
-            connect_to: target.host.clone(),
+            connect_to: &target.host,
             port: target.port,
             // An address in a Host header names no server.
-            tls_name: if matches!(named, Host::Name(_)) { named } else { &target.host }.clone(),
-            named: named.clone(),
-            host_header: ask.host_header.as_ref().map_or_else(|| host_header(named, target.port, ask.tls), |header| header.value.clone()),
-            path: ask.path.clone(),
-            method: ask.method.clone(),
+            tls_name: if matches!(named, Host::Name(_)) { named } else { &target.host },
+            named,
+            host_header: ask.host_header.as_ref().map(|header| &header.value),
+            path: &ask.path,
+            method: &ask.method,
             trusted: true,
         }
     }
 
     /// # Errors
     /// `Redirect` where there is nowhere to go, or from https to http.
-    pub(super) fn next(&self, status: StatusCode, location: Option<&HeaderValue>) -> Result<Self, Fault> {
+    pub(super) fn next(&self, status: StatusCode, location: Option<&HeaderValue>) -> Result<Elsewhere, Fault> {
         let location = location.and_then(|location| std::str::from_utf8(location.as_bytes()).ok()).ok_or(Fault::Redirect("no Location"))?;
         let url = self.url().and_then(|url| url.join(location).ok()).ok_or(Fault::Redirect("no usable Location"))?;
         let tls = match url.scheme() {
@@ -67,67 +100,46 @@ impl Hop {
         let (Some(named), Some(port)) = (named, url.port_or_known_default().filter(|port| *port != 0)) else {
             return Err(Fault::Redirect("to no host"));
         };
-        let same_host = named == self.named;
+        let same_host = named == *self.named;
         let same_port = port == self.port;
         let upgraded = tls && !self.tls && (self.port, port) == (80, 443);
         let path = url[url::Position::BeforePath..url::Position::AfterQuery].parse().map_err(|_| Fault::Redirect("no usable Location"))?;
-        Ok(Self {
+        let becomes_get = status == StatusCode::SEE_OTHER && self.method != Method::HEAD;
+        Ok(Elsewhere {
             tls,
-            connect_to: if same_host { &self.connect_to } else { &named }.clone(),
+            connect_to: if same_host { self.connect_to } else { &named }.clone(),
             port,
-            tls_name: if same_host { &self.tls_name } else { &named }.clone(),
-            host_header: if same_host && same_port { self.host_header.clone() } else { host_header(&named, port, tls) },
+            tls_name: if same_host { self.tls_name } else { &named }.clone(),
+            host_header: self.host_header.filter(|_| same_host && same_port).cloned(),
             named,
             path,
-            method: if status == StatusCode::SEE_OTHER && self.method != Method::HEAD { Method::GET } else { self.method.clone() },
+            method: if becomes_get { Method::GET } else { self.method.clone() },
             trusted: self.trusted && same_host && (same_port || upgraded),
         })
     }
 
-    pub(super) const fn method(&self) -> &Method {
-        &self.method
-    }
-
     /// Whether this is still the host that the user wrote down.
-    pub(super) const fn is_trusted(&self) -> bool {
+    pub(super) const fn is_trusted(self) -> bool {
         self.trusted
     }
 
-    /// The request, as it is sent.
-    pub(super) fn request(&self, ask: &HttpAsk, user_agent: &UserAgent<'_>) -> Vec<u8> {
-        // Most are shorter; the answer comes to stand in the same place.
-        let mut request = Vec::with_capacity(READ_BYTES_MIN);
-        for part in [self.method.as_str(), " ", self.path.as_str(), " HTTP/1.1"] {
+    /// Writes the request, as it is sent.
+    pub(super) fn request(&self, ask: &HttpAsk, user_agent: &UserAgent<'_>, request: &mut Vec<u8>) {
+        for part in [self.method.as_str(), " ", self.path.as_str(), " HTTP/1.1\r\nHost: "] {
             request.extend_from_slice(part.as_bytes());
         }
-        let mut add = |name: &str, parts: &[&[u8]]| {
-            request.extend_from_slice(b"\r\n");
-            request.extend(in_title_case(name));
-            request.extend_from_slice(b": ");
-            for part in parts {
-                request.extend_from_slice(part);
-            }
-        };
-        add("host", &[self.host_header.as_bytes()]);
-        add("user-agent", &user_agent.parts());
-        add("connection", &[b"close"]);
-        if self.method == Method::POST {
-            // Without it some servers ask for a length, 411.
-            add("content-length", &[b"0"]);
+        match self.host_header {
+            Some(value) => request.extend_from_slice(value.as_bytes()),
+            None => write_host(request, self.named, self.port, self.tls),
         }
-        let theirs = if self.trusted { Some(&ask.headers) } else { None };
-        // What frames the request and says who asks is ours.
-        let ours = [HOST, USER_AGENT, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
-        for (name, value) in theirs.into_iter().flatten().filter(|(name, _)| !ours.contains(name)) {
-            add(name.as_str(), &[value.as_bytes()]);
+        request.extend_from_slice(b"\r\nUser-Agent: ");
+        for part in user_agent.parts() {
+            request.extend_from_slice(part);
         }
-        for (name, value) in [(ACCEPT, "*/*"), (ACCEPT_ENCODING, "identity")] {
-            if !theirs.is_some_and(|headers| headers.contains_key(&name)) {
-                add(name.as_str(), &[value.as_bytes()]);
-            }
-        }
-        request.extend_from_slice(b"\r\n\r\n");
-        request
+        let is_as_prepared = self.trusted && *self.method == ask.method;
+        let theirs = Some(&ask.headers).filter(|_| self.trusted);
+        let fields = if is_as_prepared { Cow::Borrowed(&*ask.fields) } else { fields(self.method, theirs).into() };
+        request.extend_from_slice(&fields);
     }
 
     /// What a relative Location is relative to.
@@ -135,6 +147,33 @@ impl Hop {
         let scheme = if self.tls { "https" } else { "http" };
         Url::parse(&format!("{scheme}://{}:{}{}", self.named, self.port, self.path)).ok()
     }
+}
+
+/// What of a request depends neither on where it goes nor on whose it is: from the end of the User-Agent to the end.
+pub(crate) fn fields(method: &Method, theirs: Option<&HeaderMap>) -> Vec<u8> {
+    let mut fields = b"\r\nConnection: close".to_vec();
+    let mut add = |name: &str, value: &[u8]| {
+        fields.extend_from_slice(b"\r\n");
+        fields.extend(in_title_case(name));
+        fields.extend_from_slice(b": ");
+        fields.extend_from_slice(value);
+    };
+    if method == Method::POST {
+        // Without it some servers ask for a length, 411.
+        add("content-length", b"0");
+    }
+    // What frames the request and says who asks is ours.
+    let ours = [HOST, USER_AGENT, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
+    for (name, value) in theirs.into_iter().flatten().filter(|(name, _)| !ours.contains(name)) {
+        add(name.as_str(), value.as_bytes());
+    }
+    for (name, value) in [(ACCEPT, "*/*"), (ACCEPT_ENCODING, "identity")] {
+        if !theirs.is_some_and(|headers| headers.contains_key(&name)) {
+            add(name.as_str(), value.as_bytes());
+        }
+    }
+    fields.extend_from_slice(b"\r\n\r\n");
+    fields
 }
 
 /// Some old servers know headers by their usual writing only.
@@ -148,9 +187,9 @@ fn in_title_case(name: &str) -> impl Iterator<Item = u8> + '_ {
 }
 
 /// The port stands beside the host only where it is not the protocol's own.
-fn host_header(host: &Host, port: u16, tls: bool) -> HeaderValue {
-    let text = if port == if tls { 443 } else { 80 } { host.to_string() } else { format!("{host}:{port}") };
-    HeaderValue::from_str(&text).expect("a host name or an address is visible ASCII")
+fn write_host(request: &mut Vec<u8>, host: &Host, port: u16, tls: bool) {
+    let written = if port == if tls { 443 } else { 80 } { write!(request, "{host}") } else { write!(request, "{host}:{port}") };
+    written.expect("there is always room in a vector");
 }
 
 #[cfg(test)]
@@ -160,31 +199,32 @@ mod tests {
     use crate::probe::tests::checks::http_check;
 
     /// Origin 192.0.2.1, asked for www.example.com, with a secret of the user's.
-    fn first(tls: bool, port: u16) -> (HttpAsk, Hop) {
+    fn first(tls: bool, port: u16) -> (Target, HttpAsk) {
         let check = http_check("192.0.2.1", port, |ask| {
             ask.host = Some("www.example.com".to_owned());
             ask.path = "/a/b?c".to_owned();
             ask.headers = vec![("Authorization".to_owned(), "Bearer secret".to_owned())];
         });
-        let Ok(Target { ask: Ask::Http(ask), host, port, timeout, retries, pool, asker, memory }) = Target::new(&check) else {
-            panic!("an HTTP check")
-        };
-        let ask = HttpAsk { tls, ..HttpAsk::clone(&ask) };
-        let hop = Hop::first(&Target { host, port, timeout, retries, pool, asker, memory, ask: Ask::Http(ask.clone().into()) }, &ask);
-        (ask, hop)
+        let target = Target::new(&check).expect("runnable");
+        let Ask::Http(ask) = &target.ask else { panic!("an HTTP check") };
+        let ask = HttpAsk { tls, ..HttpAsk::clone(ask) };
+        (target, ask)
     }
 
-    fn sent(hop: &Hop, ask: &HttpAsk) -> String {
-        String::from_utf8(hop.request(ask, &UserAgent::for_tests())).expect("ASCII")
+    fn sent(hop: Hop<'_>, ask: &HttpAsk) -> String {
+        let mut request = Vec::new();
+        hop.request(ask, &UserAgent::for_tests(), &mut request);
+        String::from_utf8(request).expect("ASCII")
     }
 
     /// `connect_to:port host-header path secret?` after one redirect to `location`.
     fn follow(tls: bool, port: u16, location: &str) -> String {
-        let (ask, hop) = first(tls, port);
+        let (target, ask) = first(tls, port);
         let location = HeaderValue::from_str(location).expect("visible ASCII");
-        match hop.next(StatusCode::FOUND, Some(&location)) {
-            Ok(hop) => {
-                let request = sent(&hop, &ask);
+        match Hop::first(&target, &ask).next(StatusCode::FOUND, Some(&location)) {
+            Ok(elsewhere) => {
+                let hop = elsewhere.hop();
+                let request = sent(hop, &ask);
                 let secret = if request.contains("secret") { "secret" } else { "-" };
                 let scheme = if hop.tls { "https" } else { "http" };
                 let path = request.split(' ').nth(1).expect("a path");
@@ -222,12 +262,14 @@ mod tests {
 
     #[test]
     fn headers_once_dropped_stay_dropped() {
-        let (ask, hop) = first(true, 443);
-        let to =
-            |hop: &Hop, location: &'static str| hop.next(StatusCode::FOUND, Some(&HeaderValue::from_static(location))).expect("followed");
-        let back = to(&to(&hop, "https://other.example/"), "https://www.example.com/");
-        let within = to(&to(&hop, "https://other.example/"), "/again");
-        for hop in [&back, &within] {
+        let (target, ask) = first(true, 443);
+        let to = |hop: Hop<'_>, location: &'static str| {
+            hop.next(StatusCode::FOUND, Some(&HeaderValue::from_static(location))).expect("followed")
+        };
+        let other = to(Hop::first(&target, &ask), "https://other.example/");
+        let back = to(other.hop(), "https://www.example.com/");
+        let within = to(other.hop(), "/again");
+        for hop in [back.hop(), within.hop()] {
             assert!(!sent(hop, &ask).contains("secret"), "{hop:?}");
         }
         assert_eq!(back.connect_to.to_string(), "www.example.com", "the way back is by name");
@@ -238,15 +280,16 @@ mod tests {
         assert_eq!(follow(true, 443, "http://www.example.com/"), "a redirect cannot be followed: from https to http");
         assert_eq!(follow(false, 80, "ftp://www.example.com/"), "a redirect cannot be followed: to another scheme");
         assert_eq!(follow(false, 80, "https://"), "a redirect cannot be followed: no usable Location");
-        let (_, hop) = first(false, 80);
-        assert!(matches!(hop.next(StatusCode::FOUND, None), Err(Fault::Redirect("no Location"))));
+        let (target, ask) = first(false, 80);
+        assert!(matches!(Hop::first(&target, &ask).next(StatusCode::FOUND, None), Err(Fault::Redirect("no Location"))));
     }
 
     #[test]
     fn see_other_turns_the_method_into_get() {
-        let (_, hop) = first(false, 80);
+        let (target, ask) = first(false, 80);
+        let hop = Hop::first(&target, &ask);
         let next = |method: Method, status| {
-            Hop { method, ..hop.clone() }.next(status, Some(&HeaderValue::from_static("/"))).expect("followed").method
+            Hop { method: &method, ..hop }.next(status, Some(&HeaderValue::from_static("/"))).expect("followed").method
         };
         assert_eq!(next(Method::POST, StatusCode::SEE_OTHER), Method::GET);
         assert_eq!(next(Method::HEAD, StatusCode::SEE_OTHER), Method::HEAD);

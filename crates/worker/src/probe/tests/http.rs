@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::checks::http_check;
 use super::server::{Server, read_head, send};
-use super::{Finding, ask, failed, find, impatient, prober};
+use super::{Finding, Phase, ask, failed, find, impatient, prober};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -25,10 +25,15 @@ async fn an_expected_code_passes_and_every_phase_is_timed() {
     let outcome = ask(&prober(|_| {}), &check(&server, |ask| ask.expected_body = "OK".to_owned())).await;
     assert_eq!((outcome.finding, outcome.response_code, outcome.attempts), (Finding::Passed, Some(200), 1));
     let phases = outcome.phases;
-    assert!([phases.connect, phases.request, phases.headers, phases.body].iter().all(Option::is_some), "{phases:?}");
-    assert_eq!((phases.resolve, phases.tls), (None, None));
+    assert!(
+        [phases.of(Phase::Connect), phases.of(Phase::Request), phases.of(Phase::Headers), phases.of(Phase::Body)]
+            .iter()
+            .all(Option::is_some),
+        "{phases:?}"
+    );
+    assert_eq!((phases.of(Phase::Resolve), phases.of(Phase::Tls)), (None, None));
     let rtt = outcome.rtt.expect("an answer came");
-    assert!(rtt >= phases.connect.unwrap_or_default() + phases.headers.unwrap_or_default(), "{rtt:?} {phases:?}");
+    assert!(rtt >= phases.of(Phase::Connect).unwrap_or_default() + phases.of(Phase::Headers).unwrap_or_default(), "{rtt:?} {phases:?}");
 }
 
 #[tokio::test]

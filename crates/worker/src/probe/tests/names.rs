@@ -7,7 +7,7 @@ use quorate_core::failure::FailureReason as R;
 use super::checks::{http_check, tcp_check};
 use super::dns::{Answer, Dns};
 use super::server::{Server, hold, read_head, send};
-use super::{Finding, NetProber, ask, failed, impatient, prober};
+use super::{Finding, NetProber, Phase, ask, failed, impatient, prober};
 use crate::config::ResolverConfig;
 
 fn asking(dns: &Dns) -> NetProber {
@@ -31,7 +31,7 @@ async fn a_name_is_looked_up_anew_for_every_probe_and_never_twice_in_one() {
     for probes in 1..=3 {
         let outcome = ask(&prober, &check("Origin.Example", &server)).await;
         assert_eq!(outcome.finding, Finding::Passed);
-        assert!(outcome.phases.resolve.is_some());
+        assert!(outcome.phases.of(Phase::Resolve).is_some());
         assert_eq!((dns.asked("origin.example. A"), dns.asked("origin.example. AAAA")), (probes, 0));
     }
 }
@@ -205,7 +205,10 @@ async fn one_deadline_holds_from_the_look_up_to_the_last_byte() {
     let outcome = ask(&asking(&dns), &Check { timeout, ..check.clone() }).await;
     assert_eq!(outcome.finding, failed(R::HttpTimeout));
     let phases = outcome.phases;
-    assert!(phases.resolve >= Some(part) && phases.headers >= Some(part / 2) && phases.body < Some(part), "{phases:?}");
+    assert!(
+        phases.of(Phase::Resolve) >= Some(part) && phases.of(Phase::Headers) >= Some(part / 2) && phases.of(Phase::Body) < Some(part),
+        "{phases:?}"
+    );
     let patient = ask(&asking(&dns), &Check { timeout: 10 * timeout, ..check }).await;
     assert_eq!(patient.finding, Finding::Passed, "given the time");
 }

@@ -10,7 +10,7 @@ use tokio::net::UdpSocket;
 
 use super::checks::tcp_check;
 use super::network::{packets_sent, within, within_and_unprivileged};
-use super::{Capabilities, Finding, Target, ask, failed, impatient, prober};
+use super::{Capabilities, Finding, Phase, Target, ask, failed, impatient, prober};
 use crate::probe::icmp::{Form, IcmpSockets};
 
 fn ping(address: &str) -> Check {
@@ -27,7 +27,7 @@ async fn echoes() {
     for address in ["127.0.0.1", "::1", "198.41.0.4", "2001:500::1"] {
         let outcome = ask(&prober, &ping(address)).await;
         assert_eq!((outcome.finding, outcome.attempts, outcome.response_code), (Finding::Passed, 1, None), "{address}");
-        let (rtt, echo) = (outcome.rtt.expect("measured"), outcome.phases.echo.expect("timed"));
+        let (rtt, echo) = (outcome.rtt.expect("measured"), outcome.phases.of(Phase::Echo).expect("timed"));
         assert!(rtt > Duration::ZERO && rtt <= echo, "{rtt:?} of {echo:?}");
     }
 }
@@ -280,7 +280,7 @@ fn a_udp_port_is_open_unless_the_network_says_it_is_closed() {
         let started = Instant::now();
         let outcome = ask(&prober(|_| {}), &check).await;
         assert_eq!((outcome.finding, outcome.attempts), (Finding::Passed, 1), "silence passes");
-        assert!(started.elapsed() >= check.timeout && outcome.phases.datagram.is_some(), "the whole timeout is waited for");
+        assert!(started.elapsed() >= check.timeout && outcome.phases.of(Phase::Datagram).is_some(), "the whole timeout is waited for");
         assert!(outcome.rtt.expect("of the ping") < check.timeout);
         let mut payload = [0; 64];
         assert_eq!(silent.recv(&mut payload).await.expect("a packet came"), 16);
@@ -294,7 +294,7 @@ fn a_udp_port_is_open_unless_the_network_says_it_is_closed() {
         let prober = prober(|_| {});
         let (outcome, ()) = tokio::join!(ask(&prober, &patient), answer);
         assert_eq!(outcome.finding, Finding::Passed);
-        assert!(outcome.phases.datagram.expect("asked") < patient.timeout, "any answer ends it");
+        assert!(outcome.phases.of(Phase::Datagram).expect("asked") < patient.timeout, "any answer ends it");
 
         for address in ["127.0.0.1", "::1"] {
             let outcome = ask(&prober, &Check { retries: 3, ..udp(address, 9) }).await;

@@ -140,7 +140,7 @@ fn sparing(dns: &Dns) -> NetProber {
 /// What is found as one of a worker's jobs, which come again each second.
 async fn ask_as_job(prober: &NetProber, check: &Check) -> Finding {
     let target = Target::new(check).expect("runnable");
-    prober.probe(&target.asked_by(Asker::job(JobKey::of(check).rank(), check))).await.finding
+    prober.probe_once(&target.asked_by(Asker::job(JobKey::of(check).rank(), check))).await.finding
 }
 
 #[test]

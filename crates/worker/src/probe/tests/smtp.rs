@@ -4,7 +4,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::checks::tcp_check;
 use super::server::{Server, hold};
-use super::{Finding, Outcome, ask, failed, impatient, prober};
+use super::{Finding, Outcome, Phase, ask, failed, impatient, prober};
 
 const GREETING: &str = "220 mail.example ESMTP\r\n";
 const HELLO: &str = "250 hello\r\n";
@@ -53,7 +53,7 @@ async fn a_mail_server_that_greets_answers_and_says_goodbye_passes() {
         assert_eq!(heard.recv().await, Some(format!("HELO {literal}\r\n")));
         assert_eq!(heard.recv().await.as_deref(), Some("QUIT\r\n"));
         let (rtt, phases) = (outcome.rtt.expect("greeted"), outcome.phases);
-        assert!(rtt >= phases.connect.expect("connected") && phases.dialog.is_some(), "{outcome:?}");
+        assert!(rtt >= phases.of(Phase::Connect).expect("connected") && phases.of(Phase::Dialog).is_some(), "{outcome:?}");
     }
 }
 

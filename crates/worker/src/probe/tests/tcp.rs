@@ -8,15 +8,15 @@ use tokio::net::TcpListener;
 
 use super::checks::tcp_check;
 use super::server::{Server, hold};
-use super::{Finding, ask, failed, find, impatient, prober};
+use super::{Finding, Phase, ask, failed, find, impatient, prober};
 
 #[tokio::test]
 async fn an_open_port_passes_and_its_handshake_is_the_round_trip() {
     let server = Server::silent().await;
     let outcome = ask(&prober(|_| {}), &tcp_check("127.0.0.1", server.address.port())).await;
     assert_eq!((outcome.finding, outcome.attempts, outcome.response_code), (Finding::Passed, 1, None));
-    assert!(outcome.rtt.is_some() && outcome.rtt == outcome.phases.connect, "{outcome:?}");
-    assert_eq!((outcome.phases.resolve, outcome.phases.tls), (None, None));
+    assert!(outcome.rtt.is_some() && outcome.rtt == outcome.phases.of(Phase::Connect), "{outcome:?}");
+    assert_eq!((outcome.phases.of(Phase::Resolve), outcome.phases.of(Phase::Tls)), (None, None));
 }
 
 #[tokio::test]

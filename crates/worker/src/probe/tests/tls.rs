@@ -16,7 +16,7 @@ pub(super) use self::origin::{Leaf, authority, check, named, serve};
 use self::origin::{OK, serve_on, trusting};
 use super::checks::http_check;
 use super::server::{Server, hold, send};
-use super::{Finding, ask, failed, impatient, prober};
+use super::{Finding, Phase, ask, failed, impatient, prober};
 
 #[tokio::test]
 async fn a_certificate_of_a_trusted_authority_for_the_name_passes() {
@@ -24,7 +24,7 @@ async fn a_certificate_of_a_trusted_authority_for_the_name_passes() {
     let (server, mut names) = serve(&Leaf::of(&authority, "origin.example"), |_| {}).await;
     let outcome = ask(&trusting(&authority), &check(&server, named("origin.example:8443"))).await;
     assert_eq!((outcome.finding, outcome.response_code), (Finding::Passed, Some(200)));
-    assert!(outcome.phases.tls.is_some() && outcome.rtt >= outcome.phases.tls, "{outcome:?}");
+    assert!(outcome.phases.of(Phase::Tls).is_some() && outcome.rtt >= outcome.phases.of(Phase::Tls), "{outcome:?}");
     assert_eq!(names.recv().await, Some(Some("origin.example".to_owned())), "the Host header is the server name");
 }
 

@@ -100,7 +100,7 @@ async fn a_session_is_resumed_until_a_full_handshake_is_due() {
         let target = origin.target(named("origin.example"));
         for minutes in [0, 1, 58, 2, 1] {
             later(Duration::from_mins(minutes)).await;
-            let outcome = often.probe(&target).await;
+            let outcome = often.probe_once(&target).await;
             assert_eq!(outcome.finding, Finding::Passed);
             assert!(outcome.certificate_days_left.is_some(), "known from the full handshake");
         }
@@ -109,7 +109,7 @@ async fn a_session_is_resumed_until_a_full_handshake_is_due() {
         let always = prober_every(&authority, Duration::ZERO);
         let target = origin.target(named("origin.example"));
         for _ in 0..3 {
-            assert_eq!(always.probe(&target).await.finding, Finding::Passed);
+            assert_eq!(always.probe_once(&target).await.finding, Finding::Passed);
         }
         assert_eq!(origin.resumed(), [false, false, false], "{version:?}");
     }
@@ -130,8 +130,8 @@ async fn no_session_crosses_targets_names_or_what_may_be_insecure() {
         origin.target(named("a.origin.example")),
         origin.target(named("b.origin.example")),
     ] {
-        assert_eq!(prober.probe(&target).await.finding, Finding::Passed);
-        assert_eq!(prober.probe(&target).await.finding, Finding::Passed);
+        assert_eq!(prober.probe_once(&target).await.finding, Finding::Passed);
+        assert_eq!(prober.probe_once(&target).await.finding, Finding::Passed);
         assert_eq!(origin.resumed(), [false, true]);
     }
 }
@@ -143,20 +143,20 @@ async fn a_swapped_certificate_is_seen_at_the_next_full_handshake_and_each_after
     let origin = Origin::start(&good, version).await;
     let prober = prober_every(&authority, HOUR);
     let target = origin.target(named("origin.example"));
-    assert_eq!(prober.probe(&target).await.finding, Finding::Passed);
+    assert_eq!(prober.probe_once(&target).await.finding, Finding::Passed);
 
     origin.shows(&Leaf::self_signed("origin.example"), version);
-    assert_eq!(prober.probe(&target).await.finding, Finding::Passed, "the session goes on");
+    assert_eq!(prober.probe_once(&target).await.finding, Finding::Passed, "the session goes on");
     assert_eq!(origin.resumed(), [false, true]);
     later(HOUR).await;
     for _ in 0..2 {
-        assert_eq!(prober.probe(&target).await.finding, failed(R::TlsUntrustedCertificate));
+        assert_eq!(prober.probe_once(&target).await.finding, failed(R::TlsUntrustedCertificate));
     }
 
     origin.shows(&Leaf::of(&authority, "other.example"), version);
-    assert_eq!(prober.probe(&target).await.finding, failed(R::TlsNameMismatch));
+    assert_eq!(prober.probe_once(&target).await.finding, failed(R::TlsNameMismatch));
     origin.shows(&good, version);
-    assert_eq!(prober.probe(&target).await.finding, Finding::Passed);
+    assert_eq!(prober.probe_once(&target).await.finding, Finding::Passed);
     // The server finishes before it hears that its certificate is refused, or does not.
     assert_eq!(origin.resumed().last(), Some(&false));
 }
@@ -175,7 +175,7 @@ async fn a_certificate_that_ends_is_seen_at_that_second_also_in_a_resumed_sessio
     let target = origin.target(named("origin.example"));
     loop {
         let began = now();
-        let finding = prober.probe(&target).await.finding;
+        let finding = prober.probe_once(&target).await.finding;
         // OpenSSL takes the last second as still valid.
         if began > not_after + Duration::from_secs(1) {
             assert_eq!(finding, failed(R::TlsUntrustedCertificate));

@@ -117,7 +117,7 @@ async fn an_old_server_is_asked_once_a_probe_and_only_now_and_then_whether_it_is
         pause();
         advance(Duration::from_mins(minutes)).await;
         resume();
-        assert_eq!(prober.probe(&target).await.finding, Finding::Passed);
+        assert_eq!(prober.probe_once(&target).await.finding, Finding::Passed);
         assert_eq!(server.came(), came, "{minutes} minutes later");
     }
 }
