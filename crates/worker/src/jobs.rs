@@ -214,6 +214,33 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_was_left_serves_nobody_who_had_it_before() {
+        let now = Instant::now();
+        let mut jobs = Jobs::new(&"lhr".parse().expect("a code"), caps(), now);
+        let check = |port: u16| tcp_check("192.0.2.1", port);
+        let join = |jobs: &mut Jobs, port: u16| {
+            let (check, bucket) = (check(port), Bucket::of(check(port).pool_id));
+            let member = Member { pool: check.pool_id, bucket, check: check.id };
+            jobs.join(JobKey::of(&check), member, &check, Target::new(&check).expect("runnable"), now).expect("room")
+        };
+        let later = now + Duration::from_millis(250);
+        let first = join(&mut jobs, 1);
+        jobs.leave(first, check(1).id);
+        assert_eq!(join(&mut jobs, 2), first, "the place is free");
+        let second = join(&mut jobs, 1);
+        assert_ne!(second, first);
+
+        assert_eq!(jobs.take_due(later, 9).len(), 2);
+        jobs.leave(second, check(1).id);
+        assert_eq!(join(&mut jobs, 1), second, "who comes while it runs waits for its end");
+        jobs.leave(second, check(1).id);
+        assert!(jobs.finished(second, later).is_empty());
+        assert_eq!(join(&mut jobs, 3), second, "the place is free");
+        assert_ne!(join(&mut jobs, 1), second);
+        assert_eq!((jobs.by_key.len(), jobs.finished(first, later).len()), (3, 1));
+    }
+
+    #[test]
     fn whatever_changes_the_probe_is_another_job() {
         let check = http_check("192.0.2.1", 80, |_| {});
         let key = JobKey::of(&check);

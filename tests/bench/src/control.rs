@@ -18,6 +18,7 @@ use quorate_proto::v1::{CheckSpec, ControlMessage, Limits, ManifestDelta, RoundA
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
@@ -32,6 +33,8 @@ pub(crate) struct Control {
     pub(crate) url: String,
     /// Checks that are up, by rounds and deltas.
     up: Arc<AtomicUsize>,
+    /// When a change to down was heard.
+    downs: mpsc::UnboundedReceiver<Instant>,
     _serving: JoinSet<()>,
 }
 
@@ -39,6 +42,7 @@ struct Gateway {
     url: String,
     manifests: Vec<ManifestDelta>,
     up: Arc<AtomicUsize>,
+    downs: mpsc::UnboundedSender<Instant>,
 }
 
 impl Control {
@@ -48,7 +52,8 @@ impl Control {
         let address: SocketAddr = listener.local_addr()?;
         let url = format!("http://{address}");
         let up = Arc::<AtomicUsize>::default();
-        let gateway = Gateway { url: url.clone(), manifests: manifests(checks), up: Arc::clone(&up) };
+        let (down, downs) = mpsc::unbounded_channel();
+        let gateway = Gateway { url: url.clone(), manifests: manifests(checks), up: Arc::clone(&up), downs: down };
         let gateway = WorkerGatewayServer::new(gateway).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let mut serving = JoinSet::new();
         serving.spawn(async move {
@@ -57,11 +62,16 @@ impl Control {
                 eprintln!("the control of the bench has failed: {error}");
             }
         });
-        Ok(Self { url, up, _serving: serving })
+        Ok(Self { url, up, downs, _serving: serving })
     }
 
     pub(crate) fn up(&self) -> usize {
         self.up.load(Ordering::Relaxed)
+    }
+
+    /// When the next check is heard to go down.
+    pub(crate) async fn next_down(&mut self) -> Option<Instant> {
+        self.downs.recv().await
     }
 }
 
@@ -82,7 +92,7 @@ impl WorkerGateway for Gateway {
     async fn session(&self, request: Request<Streaming<WorkerMessage>>) -> Result<Response<Self::SessionStream>, Status> {
         let mut incoming = request.into_inner();
         let (out, outgoing) = mpsc::channel(64);
-        let (map, manifests, up) = (owns_everything(&self.url), self.manifests.clone(), Arc::clone(&self.up));
+        let (map, manifests, up, downs) = (owns_everything(&self.url), self.manifests.clone(), Arc::clone(&self.up), self.downs.clone());
         let listening = async move {
             let mut told = Told::new(&manifests);
             while let Some(Ok(message)) = incoming.next().await {
@@ -98,7 +108,13 @@ impl WorkerGateway for Gateway {
                         up.store(told.up, Ordering::Relaxed);
                     }
                     Some(Heard::Delta(delta)) => {
-                        delta.entries.iter().filter_map(|entry| Change::try_from(entry).ok()).for_each(|change| told.take_change(&change));
+                        let heard = Instant::now();
+                        for change in delta.entries.iter().filter_map(|entry| Change::try_from(entry).ok()) {
+                            told.take_change(&change);
+                            if change.detail.state == VoteState::Down && downs.send(heard).is_err() {
+                                return;
+                            }
+                        }
                         up.store(told.up, Ordering::Relaxed);
                     }
                     _ => {}

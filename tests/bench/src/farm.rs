@@ -15,11 +15,12 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-use crate::origin;
+use crate::origin::{self, Failing};
 
 /// The name in the origins' certificate.
 pub(crate) const NAME: &str = "origin.bench";
 pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+pub(crate) const FAILURE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// The origins, running in a thread for each protocol.
 pub(crate) struct Farm {
@@ -28,6 +29,8 @@ pub(crate) struct Farm {
     /// PEM of the authority behind the certificate.
     pub(crate) ca_pem: String,
     book: Arc<Mutex<Book>>,
+    /// Of the plain origins.
+    pub(crate) failing: Arc<Failing>,
 }
 
 /// Who was asked when, since that was last taken.
@@ -46,14 +49,16 @@ impl Farm {
         let (http, https) = (plain.local_addr()?.port(), secured.local_addr()?.port());
         let book = Arc::<Mutex<Book>>::default();
         let (ours, theirs) = (Arc::clone(&book), Arc::clone(&book));
+        let failing = Arc::<Failing>::default();
+        let fails = Arc::clone(&failing);
         let plain = mio::net::TcpListener::from_std(plain.into_std()?);
         std::thread::Builder::new().name("farm".to_owned()).spawn(move || {
-            if let Err(error) = origin::serve(plain, &ours) {
+            if let Err(error) = origin::serve(plain, &ours, &fails) {
                 eprintln!("the origins of the bench have failed: {error}");
             }
         })?;
         std::thread::Builder::new().name("farm-tls".to_owned()).spawn(move || runtime.block_on(serve(secured, acceptor, &theirs)))?;
-        Ok(Self { http, https, ca_pem, book })
+        Ok(Self { http, https, ca_pem, book, failing })
     }
 
     /// What was seen since the last call.

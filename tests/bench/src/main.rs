@@ -3,6 +3,7 @@
 //! our own on distinct loopback addresses.
 
 mod control;
+mod decisions;
 mod farm;
 mod floor;
 mod icmp_floor;

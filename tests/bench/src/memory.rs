@@ -37,8 +37,6 @@ pub(crate) struct MemoryOfChecks {
 impl MemoryOfChecks {
     pub(crate) fn run(self) -> Result<()> {
         let farm = Farm::start()?;
-        let folder = tempfile::tempdir()?;
-        std::fs::write(folder.path().join("ca.pem"), &farm.ca_pem)?;
         println!("| HTTP checks | interval s | all up after s | RSS MiB | of it anonymous | most so far | anonymous, bytes per check |");
         println!("| --- | --- | --- | --- | --- | --- | --- |");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -48,7 +46,7 @@ impl MemoryOfChecks {
                 let probing_ms = u64::from(*count) * 1_000 / u64::from(PROBES_PER_SECOND);
                 for interval_ms in [AT_REST_MS, probing_ms.max(1_000)] {
                     let row = Row { name: "memory", kind: Kind::Http, count: *count, interval_ms };
-                    let (memory, first) = self.measure(&row, &farm, folder.path()).await?;
+                    let (memory, first) = self.measure(&row, &farm).await?;
                     let base = *empty.get_or_insert(memory.anonymous_kib);
                     print(&row, first, memory, base);
                     if *count == 0 {
@@ -60,11 +58,14 @@ impl MemoryOfChecks {
         })
     }
 
-    async fn measure(&self, row: &Row, farm: &Farm, folder: &std::path::Path) -> Result<(Memory, Duration)> {
+    async fn measure(&self, row: &Row, farm: &Farm) -> Result<(Memory, Duration)> {
+        // One of its own: what a worker before has kept would be taken up, and replaced.
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("ca.pem"), &farm.ca_pem)?;
         let checks: Vec<Check> = (0..row.count).map(|number| check(row, number, farm.http)).collect();
         let control = Control::start(&checks).await?;
         drop(checks);
-        let worker = Running::worker(self.program.as_deref(), &control.url, folder)?;
+        let worker = Running::worker(self.program.as_deref(), &control.url, folder.path())?;
         let begun = Instant::now();
         let all = usize::try_from(row.count)?;
         while control.up() < all {

@@ -3,33 +3,60 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use tokio::time::Instant;
 
-use crate::farm::{ANSWER, Book, lock};
+use crate::farm::{ANSWER, Book, FAILURE, lock};
 
 /// Events taken at once.
 const EVENTS: usize = 1024;
 const LISTENER: Token = Token(usize::MAX);
 
+/// An origin that fails, and when it last did.
+#[derive(Debug, Default)]
+pub(crate) struct Failing(Mutex<Option<(IpAddr, Option<Instant>)>>);
+
+impl Failing {
+    /// Which one fails from now on, if any.
+    pub(crate) fn set(&self, address: Option<IpAddr>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = address.map(|address| (address, None));
+    }
+
+    /// When the one that fails was last asked.
+    pub(crate) fn answered(&self) -> Option<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).and_then(|(_, answered)| answered)
+    }
+
+    /// What an origin says, which is about to.
+    fn answer(&self, asked: IpAddr) -> &'static [u8] {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((address, answered)) if *address == asked => {
+                *answered = Some(Instant::now());
+                FAILURE
+            }
+            _ => ANSWER,
+        }
+    }
+}
+
 /// Serves for ever: notes whom each connection asks, answers a request, if one comes, and closes.
 ///
 /// # Errors
 /// The listener has failed.
-pub(crate) fn serve(mut listener: TcpListener, book: &Mutex<Book>) -> io::Result<()> {
+pub(crate) fn serve(mut listener: TcpListener, book: &Mutex<Book>, failing: &Failing) -> io::Result<()> {
     let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(EVENTS));
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let mut open: Vec<Option<TcpStream>> = Vec::new();
+    let mut open: Vec<Option<(TcpStream, IpAddr)>> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
     loop {
         poll.poll(&mut events, None)?;
         for event in &events {
             if event.token() != LISTENER {
                 let place = event.token().0;
-                if open[place].take_if(is_answered).is_some() {
+                if open[place].take_if(|(stream, asked)| is_answered(stream, *asked, failing)).is_some() {
                     free.push(place);
                 }
                 continue;
@@ -37,12 +64,13 @@ pub(crate) fn serve(mut listener: TcpListener, book: &Mutex<Book>) -> io::Result
             while let Some((mut stream, asked)) = accepted(&listener)? {
                 lock(book).push((asked, Instant::now()));
                 // Most requests are there already when the connection is.
-                if is_answered(&mut stream) {
+                if is_answered(&mut stream, asked, failing) {
                     continue;
                 }
                 let place = free.pop().unwrap_or(open.len());
                 poll.registry().register(&mut stream, Token(place), Interest::READABLE)?;
-                if place == open.len() { open.push(Some(stream)) } else { open[place] = Some(stream) }
+                let stream = Some((stream, asked));
+                if place == open.len() { open.push(stream) } else { open[place] = stream }
             }
         }
     }
@@ -61,11 +89,11 @@ fn accepted(listener: &TcpListener) -> io::Result<Option<(TcpStream, IpAddr)>> {
 }
 
 /// Whether there is nothing more to do for a connection, which may then be closed.
-fn is_answered(stream: &mut TcpStream) -> bool {
+fn is_answered(stream: &mut TcpStream, asked: IpAddr, failing: &Failing) -> bool {
     match stream.read(&mut [0; 2048]) {
         Ok(1..) => {
             // A probe that goes early has seen enough.
-            let _sent = stream.write_all(ANSWER);
+            let _sent = stream.write_all(failing.answer(asked));
             true
         }
         Err(error) => error.kind() != io::ErrorKind::WouldBlock,

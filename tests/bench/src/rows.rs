@@ -9,6 +9,7 @@ use quorate_core::ids::{CheckId, PoolId};
 use tokio::time::sleep;
 
 use crate::control::Control;
+use crate::decisions;
 use crate::farm::{self, Farm, NAME};
 use crate::lateness::{bucket_ms, lateness_ms};
 use crate::measure::{connections_begun, echoes_answered, percentile, usage};
@@ -78,6 +79,9 @@ pub(crate) struct Run {
     /// Find out instead how many HTTP probes a second one core makes without losing one.
     #[arg(long, conflicts_with_all = ["rows", "programs"])]
     capacity: bool,
+    /// Find out instead how soon control hears of so many failures, one at a time.
+    #[arg(long, value_name = "FAILURES", conflicts_with_all = ["rows", "programs", "capacity"])]
+    decisions: Option<u32>,
     /// Seconds that each cell is measured for, after as many to warm up or one interval more.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
@@ -102,9 +106,12 @@ impl Run {
         let farm = Farm::start()?;
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("ca.pem"), &farm.ca_pem)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        if let Some(failures) = self.decisions {
+            return runtime.block_on(decisions::measure(failures, &farm, folder.path()));
+        }
         println!("| row | program | CPU us per probe | probes/s | slots kept | late by p50 / p99 ms | by itself | RSS MiB | reported up |");
         println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             if self.capacity {
                 return self.measure_capacity(&farm, folder.path()).await;

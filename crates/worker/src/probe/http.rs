@@ -134,17 +134,13 @@ async fn judge<S: AsyncRead + Unpin>(ask: &HttpAsk, answer: Answer<S>, attempt: 
     if !ask.codes.matches(code) {
         return Err(Fault::Code(code));
     }
-    match &ask.needle {
-        // Boxed, so that the many whose bodies nobody asks about do not hold the room for one.
-        Some(needle) => {
-            let mut searching = Box::pin(search(needle, answer));
-            attempt.within(Phase::Body, searching.as_mut()).await
-        }
-        None => {
-            answer.give_back(attempt.room);
-            Ok(())
-        }
-    }
+    let Some(needle) = &ask.needle else {
+        answer.give_back(attempt.room);
+        return Ok(());
+    };
+    // Boxed, so that the many whose bodies nobody asks about do not hold the room for one.
+    let mut searching = Box::pin(search(needle, answer));
+    attempt.within(Phase::Body, searching.as_mut()).await
 }
 
 /// Reads a body as far as it has to.

@@ -16,7 +16,7 @@ use crate::client::{Connection, Target, Work};
 /// Around the name of the session on each line of the log.
 const MARK: char = '\u{1}';
 /// The sessions of requests call themselves so; those of loops and logins have other names.
-const OF_REQUESTS: [&str; 2] = ["quorate api", "quorate reader"];
+const OF_REQUESTS: [&str; 3] = ["quorate api", "quorate reader", "quorate events"];
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// A statement as the server logged it.

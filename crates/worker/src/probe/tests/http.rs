@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::checks::http_check;
 use super::server::{Server, read_head, send};
-use super::{Finding, Phase, ask, failed, find, impatient, prober};
+use super::{Finding, Phase, Prober as _, Target, ask, failed, find, impatient, prober};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -34,6 +34,31 @@ async fn an_expected_code_passes_and_every_phase_is_timed() {
     assert_eq!((phases.of(Phase::Resolve), phases.of(Phase::Tls)), (None, None));
     let rtt = outcome.rtt.expect("an answer came");
     assert!(rtt >= phases.of(Phase::Connect).unwrap_or_default() + phases.of(Phase::Headers).unwrap_or_default(), "{rtt:?} {phases:?}");
+}
+
+#[tokio::test]
+async fn a_probe_in_the_room_of_another_sends_and_reads_nothing_of_it() {
+    let (sender, mut heads) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::start(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            let head = read_head(&mut stream).await;
+            // The first one gets a head that is larger than any that is kept room for.
+            let filler = if head.contains("secret") { 5_000 } else { 0 };
+            send(&mut stream, &[&format!("HTTP/1.1 200 OK\r\nX-Filler: {}\r\nContent-Length: 0\r\n\r\n", "x".repeat(filler))]).await;
+            sender.send(head).expect("the test listens");
+        }
+    })
+    .await;
+    let with_secret = check(&server, |ask| ask.headers = vec![("Authorization".to_owned(), "secret".to_owned())]);
+    let (prober, mut room) = (prober(|_| {}), Vec::new());
+    for (check, is_large) in [(&with_secret, true), (&check(&server, |_| {}), false), (&check(&server, |_| {}), false)] {
+        let target = Target::new(check).expect("runnable");
+        assert_eq!(prober.probe(&target, &mut room).await.finding, Finding::Passed);
+        let head = heads.recv().await.expect("a request");
+        assert!(head.starts_with("GET / HTTP/1.1\r\n") && head.contains("secret") == is_large, "{head}");
+        assert_eq!((room.capacity() == 0, room.capacity() <= 2_048), (is_large, true), "{}", room.capacity());
+    }
 }
 
 #[tokio::test]
