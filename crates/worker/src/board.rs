@@ -151,7 +151,7 @@ impl Board {
                 Some(slot) if slot.wire == wire && matches!(slot.run, Run::Probed { .. }) => slot,
                 before => {
                     if let Some(slot) = &before {
-                        self.stop(slot);
+                        self.stop(bucket, slot);
                     }
                     self.start(bucket, id, wire, before.as_ref(), now)
                 }
@@ -159,7 +159,7 @@ impl Board {
             slots.push(slot);
         }
         for gone in old.values() {
-            self.stop(gone);
+            self.stop(bucket, gone);
         }
         self.checks += slots.len();
         *self.held_of_mut(bucket) = Some(Held { version: manifest.version, hash: manifest.hash, slots });
@@ -169,7 +169,7 @@ impl Board {
     pub(crate) fn drop_bucket(&mut self, bucket: Bucket) -> bool {
         let was_held = self.held_of(bucket).is_some();
         for gone in self.release(bucket) {
-            self.stop(&gone);
+            self.stop(bucket, &gone);
         }
         was_held
     }
@@ -288,9 +288,9 @@ impl Board {
         slot
     }
 
-    fn stop(&mut self, slot: &Slot) {
+    fn stop(&mut self, bucket: Bucket, slot: &Slot) {
         if let Run::Probed { job, .. } = slot.run {
-            self.jobs.leave(job, slot.id);
+            self.jobs.leave(job, bucket, slot.id);
             self.running -= 1;
         }
     }

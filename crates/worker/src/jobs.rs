@@ -121,10 +121,10 @@ impl Jobs {
         }
     }
 
-    pub(crate) fn leave(&mut self, id: EntryId, check: CheckId) {
+    pub(crate) fn leave(&mut self, id: EntryId, bucket: Bucket, check: CheckId) {
         let Some(job) = self.schedule.get_mut(id) else { return };
         let before = job.members.len();
-        job.members.retain(|member| member.check != check);
+        job.members.retain(|member| (member.bucket, member.check) != (bucket, check));
         job.name_lowest_pool();
         if job.members.is_empty() && before > 0 {
             let key = job.key;
@@ -206,7 +206,7 @@ mod tests {
             starts.iter().map(|start| (start.target.pool().as_bytes()[0], jobs.finished(start.job, later).len())).collect();
         assert!(started.contains(&(5, 2)) && started.contains(&(6, 1)) && started.len() == 2, "{started:?}");
 
-        jobs.leave(jobs.of(JobKey::of(&check(7, 1))), check(5, 1).id);
+        jobs.leave(jobs.of(JobKey::of(&check(7, 1))), member(&check(5, 1)).bucket, check(5, 1).id);
         let takes = (0..2_000).map(|ms| jobs.take_due(later + Duration::from_millis(ms), 9));
         let mut started: Vec<u8> = takes.flatten().map(|start| start.target.pool().as_bytes()[0]).collect();
         started.sort_unstable();
@@ -218,22 +218,23 @@ mod tests {
         let now = Instant::now();
         let mut jobs = Jobs::new(&"lhr".parse().expect("a code"), caps(), now);
         let check = |port: u16| tcp_check("192.0.2.1", port);
+        let bucket = Bucket::of(check(1).pool_id);
         let join = |jobs: &mut Jobs, port: u16| {
-            let (check, bucket) = (check(port), Bucket::of(check(port).pool_id));
+            let check = check(port);
             let member = Member { pool: check.pool_id, bucket, check: check.id };
             jobs.join(JobKey::of(&check), member, &check, Target::new(&check).expect("runnable"), now).expect("room")
         };
         let later = now + Duration::from_millis(250);
         let first = join(&mut jobs, 1);
-        jobs.leave(first, check(1).id);
+        jobs.leave(first, bucket, check(1).id);
         assert_eq!(join(&mut jobs, 2), first, "the place is free");
         let second = join(&mut jobs, 1);
         assert_ne!(second, first);
 
         assert_eq!(jobs.take_due(later, 9).len(), 2);
-        jobs.leave(second, check(1).id);
+        jobs.leave(second, bucket, check(1).id);
         assert_eq!(join(&mut jobs, 1), second, "who comes while it runs waits for its end");
-        jobs.leave(second, check(1).id);
+        jobs.leave(second, bucket, check(1).id);
         assert!(jobs.finished(second, later).is_empty());
         assert_eq!(join(&mut jobs, 3), second, "the place is free");
         assert_ne!(join(&mut jobs, 1), second);

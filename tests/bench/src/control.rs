@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use quorate_core::bucket::{BUCKETS, Bucket};
 use quorate_core::check::Check;
 use quorate_core::ids::ReplicaId;
@@ -16,9 +15,9 @@ use quorate_proto::v1::worker_gateway_server::{WorkerGateway, WorkerGatewayServe
 use quorate_proto::v1::worker_message::Body as Heard;
 use quorate_proto::v1::{CheckSpec, ControlMessage, Limits, ManifestDelta, RoundAck, Timings, Welcome, WorkerMessage};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
@@ -32,7 +31,7 @@ const ROUND_MS: u32 = 10_000;
 pub(crate) struct Control {
     pub(crate) url: String,
     /// Checks that are up, by rounds and deltas.
-    up: Arc<AtomicUsize>,
+    up: watch::Receiver<usize>,
     /// When a change to down was heard.
     downs: mpsc::UnboundedReceiver<Instant>,
     _serving: JoinSet<()>,
@@ -41,7 +40,7 @@ pub(crate) struct Control {
 struct Gateway {
     url: String,
     manifests: Vec<ManifestDelta>,
-    up: Arc<AtomicUsize>,
+    up: watch::Sender<usize>,
     downs: mpsc::UnboundedSender<Instant>,
 }
 
@@ -51,9 +50,9 @@ impl Control {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address: SocketAddr = listener.local_addr()?;
         let url = format!("http://{address}");
-        let up = Arc::<AtomicUsize>::default();
+        let (ups, up) = watch::channel(0);
         let (down, downs) = mpsc::unbounded_channel();
-        let gateway = Gateway { url: url.clone(), manifests: manifests(checks), up: Arc::clone(&up), downs: down };
+        let gateway = Gateway { url: url.clone(), manifests: manifests(checks), up: ups, downs: down };
         let gateway = WorkerGatewayServer::new(gateway).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let mut serving = JoinSet::new();
         serving.spawn(async move {
@@ -66,12 +65,26 @@ impl Control {
     }
 
     pub(crate) fn up(&self) -> usize {
-        self.up.load(Ordering::Relaxed)
+        *self.up.borrow()
     }
 
-    /// When the next check is heard to go down.
+    /// Until so many checks are up.
+    pub(crate) async fn until_up(&self, count: u32, within: Duration) -> Result<()> {
+        let (all, mut up) = (usize::try_from(count)?, self.up.clone());
+        match timeout(within, up.wait_for(|up| *up >= all)).await {
+            Ok(heard) => heard.map(drop).context("the control of the bench has ended"),
+            Err(_elapsed) => bail!("after {within:?} {} of {count} checks are up", self.up()),
+        }
+    }
+
+    /// When the next check is heard to go down, of those that nobody has asked after yet.
     pub(crate) async fn next_down(&mut self) -> Option<Instant> {
         self.downs.recv().await
+    }
+
+    /// Those that went down so far are not asked after.
+    pub(crate) fn forget_downs(&mut self) {
+        while self.downs.try_recv().is_ok() {}
     }
 }
 
@@ -92,7 +105,7 @@ impl WorkerGateway for Gateway {
     async fn session(&self, request: Request<Streaming<WorkerMessage>>) -> Result<Response<Self::SessionStream>, Status> {
         let mut incoming = request.into_inner();
         let (out, outgoing) = mpsc::channel(64);
-        let (map, manifests, up, downs) = (owns_everything(&self.url), self.manifests.clone(), Arc::clone(&self.up), self.downs.clone());
+        let (map, manifests, up, downs) = (owns_everything(&self.url), self.manifests.clone(), self.up.clone(), self.downs.clone());
         let listening = async move {
             let mut told = Told::new(&manifests);
             while let Some(Ok(message)) = incoming.next().await {
@@ -105,7 +118,7 @@ impl WorkerGateway for Gateway {
                     Some(Heard::Round(round)) => {
                         answers.push(Say::RoundAck(RoundAck { seq: round.seq, next_round_ms: ROUND_MS }));
                         round.chunks.into_iter().filter_map(|chunk| Chunk::try_from(chunk).ok()).for_each(|chunk| told.take_chunk(&chunk));
-                        up.store(told.up, Ordering::Relaxed);
+                        up.send_replace(told.up);
                     }
                     Some(Heard::Delta(delta)) => {
                         let heard = Instant::now();
@@ -115,7 +128,7 @@ impl WorkerGateway for Gateway {
                                 return;
                             }
                         }
-                        up.store(told.up, Ordering::Relaxed);
+                        up.send_replace(told.up);
                     }
                     _ => {}
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use quorate_core::check::Check;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 use crate::control::Control;
 use crate::farm::{Farm, address};
@@ -24,30 +24,22 @@ pub(crate) async fn measure(failures: u32, farm: &Farm, folder: &Path) -> Result
     let checks: Vec<Check> = (0..ROW.count).map(|number| check(&ROW, number, farm.http)).collect();
     let mut control = Control::start(&checks).await?;
     let _worker = Running::worker(None, &control.url, folder)?;
-    all_up(&control).await?;
+    control.until_up(ROW.count, TOLD_MAX).await?;
     let mut took_ms = Vec::new();
     for failure in 0..failures {
         let origin = IpAddr::from(address(failure % ROW.count));
+        control.forget_downs();
         farm.failing.set(Some(origin));
         let heard = timeout(TOLD_MAX, control.next_down()).await.with_context(|| format!("{origin} did not go down"))?;
         let (heard, answered) = heard.zip(farm.failing.answered()).context("an answer that was heard of")?;
         took_ms.push(heard.saturating_duration_since(answered).as_secs_f64() * 1e3);
         farm.failing.set(None);
-        all_up(&control).await?;
+        control.until_up(ROW.count, TOLD_MAX).await?;
     }
     took_ms.sort_unstable_by(f64::total_cmp);
     let at = |percent| percentile(&took_ms, percent).unwrap_or_default();
     println!("| failures | from the answer to control, ms: p50 | p90 | p99 | max |");
     println!("| --- | --- | --- | --- | --- |");
     println!("| {failures} | {:.2} | {:.2} | {:.2} | {:.2} |", at(50), at(90), at(99), at(100));
-    Ok(())
-}
-
-async fn all_up(control: &Control) -> Result<()> {
-    let (begun, all) = (Instant::now(), usize::try_from(ROW.count)?);
-    while control.up() < all {
-        anyhow::ensure!(begun.elapsed() < TOLD_MAX, "after {TOLD_MAX:?} {} of {all} checks are up", control.up());
-        sleep(Duration::from_millis(20)).await;
-    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use quorate_core::check::Check;
 use tokio::time::{Instant, sleep};
 
@@ -67,11 +67,7 @@ impl MemoryOfChecks {
         drop(checks);
         let worker = Running::worker(self.program.as_deref(), &control.url, folder.path())?;
         let begun = Instant::now();
-        let all = usize::try_from(row.count)?;
-        while control.up() < all {
-            ensure!(begun.elapsed() < FIRST_ROUND_MAX, "after {FIRST_ROUND_MAX:?} {} of {all} checks are up", control.up());
-            sleep(Duration::from_millis(50)).await;
-        }
+        control.until_up(row.count, FIRST_ROUND_MAX).await?;
         let first = begun.elapsed();
         sleep(SETTLE).await;
         Ok((memory(worker.pid()).context("the worker")?, first))

@@ -15,7 +15,7 @@ use crate::farm::{ANSWER, Book, FAILURE, lock};
 const EVENTS: usize = 1024;
 const LISTENER: Token = Token(usize::MAX);
 
-/// An origin that fails, and when it last did.
+/// An origin that fails, and when it first did.
 #[derive(Debug, Default)]
 pub(crate) struct Failing(Mutex<Option<(IpAddr, Option<Instant>)>>);
 
@@ -25,7 +25,7 @@ impl Failing {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = address.map(|address| (address, None));
     }
 
-    /// When the one that fails was last asked.
+    /// When the one that fails was first asked.
     pub(crate) fn answered(&self) -> Option<Instant> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).and_then(|(_, answered)| answered)
     }
@@ -34,7 +34,7 @@ impl Failing {
     fn answer(&self, asked: IpAddr) -> &'static [u8] {
         match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some((address, answered)) if *address == asked => {
-                *answered = Some(Instant::now());
+                answered.get_or_insert_with(Instant::now);
                 FAILURE
             }
             _ => ANSWER,

@@ -193,6 +193,21 @@ fn a_new_generation_starts_unknown_and_the_others_keep_their_votes() {
 }
 
 #[test]
+fn a_bucket_that_goes_takes_nothing_from_another_that_has_the_same_check() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let check = check(80);
+    hold(&mut board, 1, std::slice::from_ref(&check), now);
+    let other = Bucket::new(4).expect("below 1024");
+    board.adopt(other, Manifest::apply(None, &whole(4, 1, std::slice::from_ref(&check))).expect("whole"), now);
+    assert!(board.drop_bucket(BUCKET));
+    let started = now + Duration::from_millis(250);
+    let starts = board.take_due(started, 9);
+    assert_eq!((starts.len(), board.running), (1, 1));
+    assert!(board.finished(starts[0].job, &outcome(Finding::Passed), started, started), "the other's vote");
+}
+
+#[test]
 fn a_check_that_cannot_be_run_votes_config_error_and_the_rest_goes_on() {
     let now = Instant::now();
     let mut board = board(now);

@@ -22,8 +22,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) connections: u8,
     /// Rings at the deadline. Set once for all phases, and not before one of them has to wait.
     alarm: Option<Alarm>,
-    /// When the last phase ended: one follows the other.
-    now: Instant,
+    /// Since when the next phase counts: the end of the last one, unless something came between that is none.
+    since: Instant,
     pub(crate) phases: Phases,
     pub(crate) response_code: Option<u16>,
     pub(crate) rtt: Option<Duration>,
@@ -42,7 +42,7 @@ impl<'a> Attempt<'a> {
             room,
             connections: 0,
             alarm: None,
-            now,
+            since: now,
             phases: Phases::default(),
             response_code: None,
             rtt: None,
@@ -50,9 +50,14 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// When the last phase ended, or the attempt began.
-    pub(crate) const fn now(&self) -> Instant {
-        self.now
+    /// Since when the next phase counts.
+    pub(crate) const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// What was done until now is of no phase.
+    pub(crate) fn skip(&mut self) {
+        self.since = Instant::now();
     }
 
     /// Works on a phase until it is done or the attempt's deadline passes.
@@ -67,8 +72,8 @@ impl<'a> Attempt<'a> {
             alarm.as_mut().poll(cx).map(|()| Err(Fault::Deadline(phase)))
         })
         .await;
-        let started = std::mem::replace(&mut self.now, Instant::now());
-        self.phases.add(phase, self.now.saturating_duration_since(started));
+        let started = std::mem::replace(&mut self.since, Instant::now());
+        self.phases.add(phase, self.since.saturating_duration_since(started));
         done
     }
 }

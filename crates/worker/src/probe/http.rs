@@ -62,7 +62,7 @@ async fn exchange(
         // Boxed, so that what is not encrypted does not hold the room that TLS needs.
         return Box::pin(exchange.secured(attempt)).await;
     }
-    let started = attempt.now();
+    let started = attempt.since();
     let stream = net.connect_to(address, attempt).await?;
     let answer = exchange.request(stream, started, attempt).await?;
     exchange.judge(answer, attempt).await
@@ -95,7 +95,7 @@ impl Exchange<'_> {
     }
 
     async fn secured_by(&self, peer: &Peer<'_>, library: Library, attempt: &mut Attempt<'_>) -> Result<Answer<Secured<TcpStream>>, Fault> {
-        let started = attempt.now();
+        let started = attempt.since();
         let stream = self.net.connect_to(self.address, attempt).await?;
         // The request follows the end of the handshake and must not wait until that is acknowledged.
         stream.set_nodelay(true).map_err(Fault::Socket)?;
@@ -117,7 +117,7 @@ impl Exchange<'_> {
         self.hop.request(self.ask, &self.net.user_agent(self.target), &mut buffer);
         let answer = exchange::ask(stream, buffer, self.hop.method, attempt).await?;
         attempt.response_code = Some(answer.status.as_u16());
-        attempt.rtt = Some(attempt.now() - started);
+        attempt.rtt = Some(attempt.since() - started);
         Ok(answer)
     }
 

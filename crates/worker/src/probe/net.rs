@@ -142,7 +142,8 @@ impl Net {
         attempt.connections = attempt.connections.saturating_add(1);
         let reached = destination(address);
         // What is the operator's own is no third party to protect.
-        let is_let = self.policy.names(reached) || self.limit.take(reached, attempt.asker, attempt.connections, attempt.now());
+        let is_let = self.policy.names(reached) || self.limit.take(reached, attempt.asker, attempt.connections, attempt.since());
+        attempt.skip();
         if is_let { Ok(address) } else { Err(Fault::Capped) }
     }
 

@@ -19,13 +19,13 @@ use super::target::Target;
 
 pub(super) async fn probe(net: &Net, target: &Target, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
     let address = net.address(&target.host, attempt).await?;
-    let started = attempt.now();
+    let started = attempt.since();
     let stream = net.connect_to(SocketAddr::new(address, target.port), attempt).await?;
     let helo = format!("HELO {}\r\n", address_literal(stream.local_addr().map_err(Fault::Socket)?));
     let mut dialog = Dialog(Replies::new(stream));
 
     dialog.expects(220, attempt).await?;
-    attempt.rtt = Some(attempt.now() - started);
+    attempt.rtt = Some(attempt.since() - started);
     for (command, code) in [(helo.as_str(), 250), ("QUIT\r\n", 221)] {
         attempt.within(Phase::Dialog, pin!(dialog.says(command))).await?;
         dialog.expects(code, attempt).await?;

@@ -8,6 +8,8 @@ use httparse::{Header, ParserConfig, Response, Status};
 
 /// Headers of an answer.
 const HEADERS_MAX: usize = 100;
+/// A body that is said to be longer, some 16 EiB, is none to other readers either: hyper keeps the two numbers above for itself.
+const LENGTH_BYTES_MAX: u64 = u64::MAX - 2;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -91,7 +93,7 @@ fn framing(headers: &[Header<'_>], version: u8) -> Result<Framing, Malformed> {
     }
     let mut length = None;
     for told in values(headers, &CONTENT_LENGTH).flat_map(|value| value.split(|byte| *byte == b',')) {
-        let told = number(told.trim_ascii()).ok_or(Malformed::Length)?;
+        let told = number(told.trim_ascii()).filter(|bytes| *bytes <= LENGTH_BYTES_MAX).ok_or(Malformed::Length)?;
         if *length.get_or_insert(told) != told {
             return Err(Malformed::Length);
         }
@@ -121,10 +123,12 @@ mod tests {
         assert_eq!(framing_of("X: y"), Some(Framing::UntilClose));
         assert_eq!(framing_of("content-length:  12 "), Some(Framing::Length(12)));
         assert_eq!(framing_of("Content-Length: 3, 3\r\nContent-Length: 3"), Some(Framing::Length(3)));
+        assert_eq!(framing_of("Content-Length: 18446744073709551613"), Some(Framing::Length(LENGTH_BYTES_MAX)));
         assert_eq!(framing_of("Transfer-Encoding: gzip\r\nTransfer-Encoding: gzip , Chunked"), Some(Framing::Chunked));
         assert_eq!(framing_of("Transfer-Encoding: chunked\r\nContent-Length: 3"), Some(Framing::Chunked));
         assert_eq!(framing_of("Transfer-Encoding: chunked, gzip"), Some(Framing::UntilClose));
-        for length in ["3\r\nContent-Length: 4", "3, 4", "+3", "-3", "3 4", "", "3,", "0x3", "99999999999999999999"] {
+        for length in ["3\r\nContent-Length: 4", "3, 4", "+3", "-3", "3 4", "", "3,", "0x3", "18446744073709551614", "99999999999999999999"]
+        {
             assert_eq!(framing_of(&format!("Content-Length: {length}")), None, "{length:?}");
         }
     }

@@ -33,7 +33,7 @@ pub(super) struct Hop<'a> {
     trusted: bool,
 }
 
-/// Where a redirect leads: a [`Hop`] that is nobody else's.
+/// Where a redirect leads: what a [`Hop`] borrows otherwise, on its own.
 #[derive(Clone, Debug)]
 pub(super) struct Elsewhere {
     tls: bool,
@@ -149,7 +149,7 @@ impl<'a> Hop<'a> {
     }
 }
 
-/// What of a request depends neither on where it goes nor on whose it is: from the end of the User-Agent to the end.
+/// A request from the end of the User-Agent to its end: the same for all targets of a monitor.
 pub(crate) fn fields(method: &Method, theirs: Option<&HeaderMap>) -> Vec<u8> {
     let mut fields = b"\r\nConnection: close".to_vec();
     let mut add = |name: &str, value: &[u8]| {
