@@ -75,7 +75,7 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
-    use quorate_core::vote::Detail;
+    use quorate_core::preview::Seen;
 
     use super::*;
     use crate::sample::{monitor, pool, with_origins};
@@ -102,7 +102,8 @@ mod tests {
                 held.push(asks.recv().await.expect("asked"));
             }
             assert!(asks.try_recv().is_err(), "one waits for room");
-            let answer = |state: Option<&str>| ProbeAnswer { request_id: 1, detail: Detail::default(), error: state.map(str::to_owned) };
+            let answer =
+                |error: Option<&str>| ProbeAnswer { request_id: 1, seen: Seen { error: error.map(str::to_owned), ..Seen::default() } };
             held.remove(0).reply.send(answer(None)).expect("it waits");
             held.remove(0).reply.send(answer(Some("busy"))).expect("it waits");
             let last = asks.recv().await.expect("there is room now");
@@ -120,7 +121,7 @@ mod tests {
         let mut requests = Requests::default();
         let ((first, one), (second, mut other)) = (ask(), ask());
         let ids = [requests.request(first), requests.request(second)].map(|request| request.request_id);
-        let answer = |request_id| ProbeAnswer { request_id, detail: Detail::default(), error: None };
+        let answer = |request_id| ProbeAnswer { request_id, seen: Seen::default() };
         drop(one);
         requests.answered(answer(ids[0]));
         requests.answered(answer(99));

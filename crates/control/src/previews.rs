@@ -154,5 +154,5 @@ async fn ask_worker(line: &Line, open: &OpenAnswer) -> Option<Vec<Seen>> {
         line.ask(check, deadline)
     });
     let answers: Vec<_> = stream::iter(asked.collect::<Vec<_>>()).buffered(ORIGINS_AT_ONCE).collect().await;
-    answers.into_iter().map(|answer| answer.map(|answer| Seen { detail: answer.detail, error: answer.error })).collect()
+    answers.into_iter().map(|answer| answer.map(|answer| answer.seen)).collect()
 }

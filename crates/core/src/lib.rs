@@ -17,6 +17,7 @@ pub mod ids;
 pub mod load_balancer;
 pub mod monitor;
 pub mod monitor_group;
+pub mod phase;
 pub mod pool;
 pub mod pop;
 pub mod preview;

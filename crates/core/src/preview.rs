@@ -9,6 +9,7 @@ use crate::electorate::{CheckRegions, Electorate, RegionSeats};
 use crate::evidence::{Ballot, BallotDetail, ballots, failure_of};
 use crate::failure::FailureReason;
 use crate::ids::PoolId;
+use crate::phase::Phases;
 use crate::pool::{OriginHealth, OriginSettings, Pool, pool_state};
 use crate::pop::{Pop, PopNo};
 use crate::quorum::{Guards, decide};
@@ -50,9 +51,13 @@ pub enum Answer {
 }
 
 /// What a worker saw of an origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub detail: Detail,
+    /// Of the last attempt.
+    pub phases: Phases,
+    /// Whole days until the origin's certificate ends, negative once it has; over redirects the fewest.
+    pub certificate_days_left: Option<i32>,
     /// Why the check cannot be run, where that is so.
     pub error: Option<String>,
 }
@@ -76,6 +81,8 @@ pub struct OriginOutcome {
     pub response_code: Option<u16>,
     /// The median over the regions that say the same.
     pub rtt_us: Option<u32>,
+    /// The fewest of all regions: they may have seen several certificates.
+    pub certificate_days_left: Option<i32>,
 }
 
 impl PreviewPool {
@@ -127,13 +134,13 @@ const fn published(healthy: Option<bool>) -> Published {
 }
 
 fn origin_outcome(electorate: &Electorate, answers: &[Option<&Answer>], index: usize) -> OriginOutcome {
-    let details: Vec<Option<Detail>> = answers
-        .iter()
-        .map(|answer| match answer {
-            Some(Answer::Seen { origins, .. }) => origins.get(index).map(|seen| seen.detail),
+    let seen = || {
+        answers.iter().map(|answer| match answer {
+            Some(Answer::Seen { origins, .. }) => origins.get(index),
             Some(Answer::Pending | Answer::NoWorkers | Answer::Unanswered) | None => None,
         })
-        .collect();
+    };
+    let details: Vec<Option<Detail>> = seen().map(|seen| seen.map(|seen| seen.detail)).collect();
     let cast: Vec<Ballot> = details.iter().map(|detail| detail.map_or(Ballot::Missing, ballot)).collect();
     let verdict = decide(Guards::ALL, electorate, &ballots(&cast)).map_or(Published::Unknown, Published::from);
     let (reason, failed_with) = failure_of(verdict, &cast);
@@ -150,6 +157,7 @@ fn origin_outcome(electorate: &Electorate, answers: &[Option<&Answer>], index: u
         reason,
         response_code: failed_with.or_else(|| agreeing().find_map(|detail| detail.response_code)),
         rtt_us: rtts.get(rtts.len() / 2).copied(),
+        certificate_days_left: seen().flatten().filter_map(|seen| seen.certificate_days_left).min(),
     }
 }
 
@@ -206,7 +214,7 @@ mod tests {
                 _ => (VoteState::Unknown, Some(FailureReason::OtherFailure), None),
             };
             let rtt_us = response_code.map(|_| 1_000);
-            Seen { detail: Detail { state, reason, response_code, rtt_us }, error: None }
+            Seen { detail: Detail { state, reason, response_code, rtt_us }, ..Seen::default() }
         };
         Answer::Seen { pop: PopNo(1), origins: script.chars().map(seen).collect() }
     }
@@ -253,10 +261,15 @@ mod tests {
             reason: Some(FailureReason::ResponseCodeMismatch),
             response_code: Some(503),
             rtt_us: Some(1_000),
+            certificate_days_left: None,
         };
         assert_eq!(told.origins, [failed]);
         let passed = pool(1, 1).outcome(|_| Some(&answers[2]));
         assert_eq!((passed.origins[0].reason, passed.origins[0].response_code), (None, Some(200)));
+        let ends_in = |days| Answer::Seen { pop: PopNo(1), origins: vec![Seen { certificate_days_left: days, ..Seen::default() }] };
+        let answers = [ends_in(Some(90)), ends_in(None), ends_in(Some(-3))];
+        let told = pool(1, 1).outcome(|region| REGIONS.iter().position(|known| *known == region).map(|index| &answers[index]));
+        assert_eq!(told.origins[0].certificate_days_left, Some(-3));
         let broken = answer("E");
         assert_eq!(pool(1, 1).outcome(|_| Some(&broken)).origins[0].reason, Some(FailureReason::MonitorConfigError));
     }

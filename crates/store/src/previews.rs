@@ -186,7 +186,8 @@ async fn select(conn: &mut PgConnection, account: AccountId, id: PreviewId, of_h
     let Some(found) = found else { return Ok(None) };
     let answers = sqlx::query!(
         r#"
-        select pool_id, region, outcome, pop_no, details, errors as "errors: Vec<Option<String>>"
+        select pool_id, region, outcome, pop_no, details, errors as "errors: Vec<Option<String>>", phases_us,
+            certificate_days_left as "certificate_days_left: Vec<Option<i32>>"
         from preview_answer
         where account_id = $1 and preview_id = $2
         "#,
@@ -197,7 +198,14 @@ async fn select(conn: &mut PgConnection, account: AccountId, id: PreviewId, of_h
     .await?;
     let place = Place { table: "preview_answer", key: id.as_bytes() };
     let answers = answers.into_iter().map(|row| {
-        let columns = AnswerColumns { outcome: row.outcome, pop_no: row.pop_no, details: row.details, errors: row.errors };
+        let columns = AnswerColumns {
+            outcome: row.outcome,
+            pop_no: row.pop_no,
+            details: row.details,
+            errors: row.errors,
+            phases_us: row.phases_us,
+            certificate_days_left: row.certificate_days_left,
+        };
         Ok((place.id("pool_id", &row.pool_id)?, place.text("region", &row.region)?, answer(place, columns)?))
     });
     Ok(Some(Preview {
@@ -264,7 +272,8 @@ pub async fn answered(db: &Db, key: AnswerKey, answer: &Answer) -> Result<bool, 
     let written = sqlx::query!(
         r#"
         update preview_answer
-        set outcome = $5, pop_no = $6, details = $7, errors = $8, answered_on = case when $5::text is not null then clock_timestamp() end
+        set outcome = $5, pop_no = $6, details = $7, errors = $8, phases_us = $9, certificate_days_left = $10,
+            answered_on = case when $5::text is not null then clock_timestamp() end
         where account_id = $1 and preview_id = $2 and pool_id = $3 and region = $4 and outcome is null
         "#,
         key.account_id.as_bytes(),
@@ -275,6 +284,8 @@ pub async fn answered(db: &Db, key: AnswerKey, answer: &Answer) -> Result<bool, 
         columns.pop_no,
         columns.details,
         columns.errors as _,
+        columns.phases_us,
+        columns.certificate_days_left as _,
     )
     .execute(&db.operator_pool())
     .await?;

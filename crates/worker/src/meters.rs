@@ -47,6 +47,7 @@ impl Meters {
         let OfKind { results, phases, .. } = &mut self.kinds[place];
         named(results, result, || counter!("quorate_worker_probes_total", "type" => kind, "result" => result)).increment(1);
         for (phase, took) in outcome.phases.iter() {
+            let phase = phase.name();
             let new = || histogram!("quorate_worker_probe_phase_seconds", "type" => kind, "phase" => phase);
             named(phases, phase, new).record(took.as_secs_f64());
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use metrics::counter;
 use quorate_core::check::Check;
 use quorate_core::failure::FailureReason;
+use quorate_core::preview::Seen;
 use quorate_core::vote::{Detail, VoteState};
 use quorate_proto::convert::ProbeAnswer;
 use quorate_proto::v1::{CheckSpec, ProbeRequest};
@@ -95,7 +96,7 @@ async fn answer<P: Prober>(one_off: OneOff, capabilities: Capabilities, prober: 
     };
     let result = match &answer {
         Err(_) => "late",
-        Ok(answer) => match answer.detail.state {
+        Ok(answer) => match answer.seen.detail.state {
             VoteState::Up => "passed",
             VoteState::Down => "failed",
             VoteState::Unknown => "abstained",
@@ -115,16 +116,16 @@ async fn probe<P: Prober>(request_id: u64, spec: &CheckSpec, capabilities: Capab
         target.map_err(|error| error.to_string())
     });
     match target {
-        Ok(target) => ProbeAnswer { request_id, detail: prober.probe_once(&target).await.detail(), error: None },
+        Ok(target) => ProbeAnswer { request_id, seen: prober.probe_once(&target).await.seen() },
         Err(error) => {
             let detail = Detail { state: VoteState::ConfigError, reason: Some(FailureReason::MonitorConfigError), ..Detail::default() };
-            ProbeAnswer { request_id, detail, error: Some(error) }
+            ProbeAnswer { request_id, seen: Seen { detail, error: Some(error), ..Seen::default() } }
         }
     }
 }
 
 fn not_asked(request_id: u64, why: &str) -> ProbeAnswer {
-    ProbeAnswer { request_id, detail: Detail::default(), error: Some(why.to_owned()) }
+    ProbeAnswer { request_id, seen: Seen { error: Some(why.to_owned()), ..Seen::default() } }
 }
 
 #[cfg(test)]
@@ -194,14 +195,15 @@ mod tests {
         };
         let (ran, all) = tokio::join!(run(&one_offs, Capabilities::NONE, prober, stop.clone()), script);
         ran.expect("no panic");
-        let told: Vec<_> = all.iter().map(|answer| (answer.detail.state, answer.detail.reason, answer.detail.rtt_us)).collect();
+        let told: Vec<_> =
+            all.iter().map(|answer| (answer.seen.detail.state, answer.seen.detail.reason, answer.seen.detail.rtt_us)).collect();
         let expected = [
             (VoteState::Up, None, Some(3_000)),
             (VoteState::Down, Some(FailureReason::TcpConnectionFailed), Some(3_000)),
             (VoteState::ConfigError, Some(FailureReason::MonitorConfigError), None),
         ];
         assert_eq!(told, expected);
-        assert_eq!(all[2].error.as_deref(), Some("port 0 cannot be probed"));
+        assert_eq!(all[2].seen.error.as_deref(), Some("port 0 cannot be probed"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,11 +24,12 @@ pub(crate) mod tests;
 mod tls;
 mod udp;
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use quorate_core::failure::FailureReason;
 use quorate_core::health::Observation;
+pub use quorate_core::phase::{Phase, Phases};
+use quorate_core::preview::Seen;
 use quorate_core::vote::{Detail, VoteState};
 
 pub(crate) use capability::Capabilities;
@@ -80,6 +81,11 @@ impl Outcome {
             rtt_us: self.rtt.and_then(|rtt| u32::try_from(rtt.as_micros()).ok()),
         }
     }
+
+    /// All that who asked for one probe is told.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { detail: self.detail(), phases: self.phases, certificate_days_left: self.certificate_days_left, error: None }
+    }
 }
 
 /// What a probe says of its origin.
@@ -105,71 +111,5 @@ impl Finding {
             Self::Passed => None,
             Self::Failed(reason) | Self::Abstained(reason) => Some(reason),
         }
-    }
-}
-
-/// A stretch of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// Name to addresses.
-    Resolve,
-    /// SYN to SYN/ACK.
-    Connect,
-    /// The TLS handshake.
-    Tls,
-    /// Until the request is written.
-    Request,
-    /// Until the head of the answer is read.
-    Headers,
-    /// Until enough of the body is read.
-    Body,
-    /// SMTP: from the connection to the last reply.
-    Dialog,
-    /// ICMP: from the request to its reply.
-    Echo,
-    /// UDP: until somebody answers, or the timeout.
-    Datagram,
-}
-
-impl Phase {
-    /// In the order in which they come.
-    const ALL: [Self; 9] =
-        [Self::Resolve, Self::Connect, Self::Tls, Self::Request, Self::Headers, Self::Body, Self::Dialog, Self::Echo, Self::Datagram];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Request => "request",
-            Self::Headers => "headers",
-            Self::Body => "body",
-            Self::Dialog => "dialog",
-            Self::Echo => "echo",
-            Self::Datagram => "datagram",
-        }
-    }
-}
-
-/// How long each phase of an attempt took, in whole microseconds, 1 and up; with redirects, the sum over the hops. Every
-/// probe under way holds some, so they are kept small.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Phases([Option<NonZeroU32>; Phase::ALL.len()]);
-
-impl Phases {
-    /// `None` where it was not reached or not needed.
-    pub fn of(&self, phase: Phase) -> Option<Duration> {
-        self.0[phase as usize].map(|us| Duration::from_micros(us.get().into()))
-    }
-
-    /// Those that were reached, by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
-        Phase::ALL.into_iter().filter_map(|phase| Some((phase.name(), self.of(phase)?)))
-    }
-
-    pub(crate) fn add(&mut self, phase: Phase, took: Duration) {
-        let all = self.of(phase).unwrap_or_default() + took;
-        let us = u32::try_from(all.as_micros()).unwrap_or(u32::MAX);
-        self.0[phase as usize] = Some(NonZeroU32::new(us).unwrap_or(NonZeroU32::MIN));
     }
 }

@@ -84,6 +84,33 @@ async fn a_preview_really_probes_once_from_each_region_and_changes_no_health() {
 }
 
 #[tokio::test]
+async fn a_preview_tells_where_the_time_went_and_how_long_the_certificate_is_good() {
+    let world = Plan::nine().build().await;
+    let (secured, plain) = (world.https_origin().await, world.origin().await);
+    let monitor = world.operator.creates_monitor(&every_second()).await;
+    let mut body = world.pool_of("shop", &monitor, &[&secured, &plain]);
+    body.as_object_mut().unwrap().remove("monitor");
+    let pool = world.operator.creates_pool(&body).await;
+    let trial = json!({ "type": "https", "allow_insecure": true, "timeout": 1, "retries": 0 });
+    let begun = world.operator.post(&format!("{}/preview", world.operator.pool_path(&pool)), &trial).await;
+    let result = finished(&world.operator, begun.result()["preview_id"].as_str().unwrap(), &pool, VERDICT_MAX).await;
+    let seen = |index: usize, address: String| result["origins"][index][address].clone();
+    let reached = |region: &Value| region["phases"].as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ");
+
+    let good = seen(0, secured.address().to_string());
+    let days_left = good["certificate_days_left"].as_i64().unwrap();
+    assert!(days_left > 0, "{good:#}");
+    for region in ["WEU", "ENAM", "SEAS"] {
+        let told = &good["regions"][region];
+        assert_eq!((&told["healthy"], &told["certificate_days_left"]), (&json!(true), &json!(days_left)), "{told:#}");
+        assert_eq!(reached(told), "connect headers request tls");
+    }
+    let no_tls = seen(1, plain.address().to_string());
+    assert_eq!(no_tls["certificate_days_left"], Value::Null);
+    assert_eq!(reached(&no_tls["regions"]["WEU"]), "connect tls", "it came no further: {no_tls:#}");
+}
+
+#[tokio::test]
 async fn an_owner_that_dies_leaves_its_previews_to_the_next_one() {
     let mut world = Plan::small().replicas(2).build().await;
     let shop = world.origin().await;

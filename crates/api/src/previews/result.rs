@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use quorate_core::evidence::rtt_text;
 use quorate_core::failure::{self, FailureReason};
+use quorate_core::phase::{Phase, Phases};
 use quorate_core::pop::Pop;
 use quorate_core::preview::{Answer, OriginOutcome, PreviewPool, Seen};
 use quorate_core::region::Region;
@@ -29,6 +30,9 @@ pub(crate) struct OriginResult {
     healthy: Option<bool>,
     #[serde(flatten)]
     told: Told,
+    /// Whole days until the origin's certificate ends, negative once it has: the fewest of all regions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_days_left: Option<i32>,
     /// What each region says, by its code.
     regions: BTreeMap<&'static str, RegionResult>,
 }
@@ -45,6 +49,13 @@ pub(crate) struct RegionResult {
     healthy: Option<bool>,
     #[serde(flatten)]
     told: Told,
+    /// How long each phase of the last attempt took that was reached: `resolve`, `connect`, `tls`, `request`, `headers` (until
+    /// the head of the answer was read), `body`; SMTP has a `dialog`, a ping an `echo`, UDP a `datagram` beside it. `12.1ms`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    phases: BTreeMap<&'static str, String>,
+    /// Whole days until the origin's certificate ends, negative once it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_days_left: Option<i32>,
     /// Why the probe cannot be made as it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -70,7 +81,9 @@ impl PoolResult {
         let origin = |(index, (settings, seen)): (usize, (&quorate_core::pool::OriginSettings, &OriginOutcome))| {
             let regions = pool.regions.iter().map(|region| (region.code(), RegionResult::of(answer(*region), index, pops)));
             let told = Told::of(seen.healthy, seen.reason, seen.response_code, seen.rtt_us);
-            BTreeMap::from([(settings.address.clone(), OriginResult { healthy: seen.healthy, told, regions: regions.collect() })])
+            let certificate_days_left = seen.certificate_days_left;
+            let result = OriginResult { healthy: seen.healthy, told, certificate_days_left, regions: regions.collect() };
+            BTreeMap::from([(settings.address.clone(), result)])
         };
         Self {
             status: if outcome.finished { "finished" } else { "pending" },
@@ -89,7 +102,7 @@ impl RegionResult {
             Some(Answer::Unanswered) => silent("unanswered"),
             Some(Answer::Seen { pop, origins }) => {
                 let place = pops.iter().find(|known| known.no == *pop).map_or_else(|| format!("unregistered PoP #{}", pop.0), Pop::place);
-                let Some(Seen { detail, error }) = origins.get(origin) else { return silent("unanswered") };
+                let Some(Seen { detail, phases, certificate_days_left, error }) = origins.get(origin) else { return silent("unanswered") };
                 let healthy = match detail.state {
                     VoteState::Up => Some(true),
                     VoteState::Down => Some(false),
@@ -100,11 +113,17 @@ impl RegionResult {
                     pop: Some(place),
                     healthy,
                     told: Told::of(healthy, detail.reason, detail.response_code, detail.rtt_us),
+                    phases: phases_text(phases),
+                    certificate_days_left: *certificate_days_left,
                     error: error.clone(),
                 }
             }
         }
     }
+}
+
+fn phases_text(phases: &Phases) -> BTreeMap<&'static str, String> {
+    Phase::ALL.iter().zip(phases.us()).filter(|(_, us)| *us > 0).map(|(phase, us)| (phase.name(), rtt_text(us))).collect()
 }
 
 impl Told {

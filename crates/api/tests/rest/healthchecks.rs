@@ -194,7 +194,7 @@ async fn a_preview_is_asked_once_told_like_a_health_check_and_forgotten() {
     let asked = previews::open(&world.db, &all, 10, 10).await.expect("reads").pop().expect("one region");
     assert_eq!((asked.monitor.port, asked.monitor.timeout, asked.key.region), (5432, 1, Region::Weu));
     let detail = Detail { state: VoteState::Down, reason: Some(FailureReason::TcpTimeout), response_code: None, rtt_us: None };
-    let answer = Answer::Seen { pop, origins: vec![Seen { detail, error: None }] };
+    let answer = Answer::Seen { pop, origins: vec![Seen { detail, ..Seen::default() }] };
     assert!(previews::answered(&world.db, asked.key, &answer).await.expect("writes"));
     let told = with(made.clone(), json!({"status": "unhealthy", "failure_reason": "TCP Timeout", "failure_code": "tcp_timeout"}));
     assert_eq!(world.ask(&tenant, "GET", &own, None).await.result(), told);

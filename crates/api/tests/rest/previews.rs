@@ -2,6 +2,7 @@
 
 use quorate_core::bucket::Bucket;
 use quorate_core::failure::FailureReason;
+use quorate_core::phase::Phases;
 use quorate_core::pop::PopNo;
 use quorate_core::preview::{Answer, KEPT_MAX, OPEN_MAX, Seen};
 use quorate_core::region::Region;
@@ -23,6 +24,8 @@ async fn open(world: &World) -> Vec<OpenAnswer> {
 fn seen(pop: PopNo, details: &[(VoteState, Option<FailureReason>, Option<u16>)]) -> Answer {
     let origins = details.iter().map(|(state, reason, response_code)| Seen {
         detail: Detail { state: *state, reason: *reason, response_code: *response_code, rtt_us: Some(12_100) },
+        phases: Phases::from_us([0, 850, 0, 90, 11_160]),
+        certificate_days_left: (*state == VoteState::Up).then_some(42),
         error: (*state == VoteState::ConfigError).then(|| "this worker cannot probe smtp".to_owned()),
     });
     Answer::Seen { pop, origins: origins.collect() }
@@ -76,14 +79,16 @@ async fn a_preview_of_a_monitor_begins_at_once_and_tells_what_is_seen_as_it_come
     assert!(!previews::answered(&world.db, asked[0].key, &Answer::Unanswered).await.expect("writes"), "the first answer stands");
     assert!(open(&world).await.is_empty());
 
-    let region = |told: Value| with(json!({"status": "answered", "pop": "London, GB", "rtt": "12.1ms"}), told);
+    let phases = json!({"connect": "850µs", "request": "90µs", "headers": "11.2ms"});
+    let region = |told: Value| with(json!({"status": "answered", "pop": "London, GB", "rtt": "12.1ms", "phases": phases}), told);
     let origin = |region: Value| json!({"healthy": null, "regions": {"OC": {"status": "no_workers", "healthy": null}, "WEU": region}});
-    let passed = region(json!({"healthy": true, "failure_reason": "No failures", "failure_code": "none", "response_code": 200}));
+    let passed = json!({"healthy": true, "failure_reason": "No failures", "failure_code": "none", "response_code": 200});
+    let days_left = json!({"certificate_days_left": 42});
+    let passed = with(origin(region(with(passed, days_left.clone()))), days_left);
     let failing = json!({"failure_reason": "Response code mismatch error", "failure_code": "response_code_mismatch", "response_code": 503});
     let failed = with(origin(region(with(failing.clone(), json!({"healthy": false})))), failing);
     // One region of two is no majority, so the regions' words stand alone; the reason is told all the same.
-    let expected =
-        json!({&pool: {"status": "finished", "healthy": null, "origins": [{"192.0.2.1": origin(passed)}, {"2001:db8::5": failed}]}});
+    let expected = json!({&pool: {"status": "finished", "healthy": null, "origins": [{"192.0.2.1": passed}, {"2001:db8::5": failed}]}});
     assert_eq!(show().await, expected);
     let health = world.ask(&tenant, "GET", &tenant.lb(&format!("pools/{pool}/health")), None).await.result();
     assert_eq!(health["pop_health"], json!({}), "no health came of it");

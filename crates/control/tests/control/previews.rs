@@ -7,7 +7,7 @@ use quorate_core::ids::{AccountId, PreviewId};
 use quorate_core::monitor::MonitorSettings;
 use quorate_core::pool::Pool;
 use quorate_core::pop::Pop;
-use quorate_core::preview::{Answer, PreviewPool};
+use quorate_core::preview::{Answer, PreviewPool, Seen};
 use quorate_core::region::Region;
 use quorate_core::vote::{Detail, VoteState};
 use quorate_proto::convert::ProbeAnswer;
@@ -94,11 +94,11 @@ async fn answers(worker: &Worker, say: impl Fn(&v1::ProbeRequest) -> ProbeAnswer
 
 fn up(request: &v1::ProbeRequest) -> ProbeAnswer {
     let detail = Detail { state: VoteState::Up, reason: None, response_code: Some(200), rtt_us: Some(5_000) };
-    ProbeAnswer { request_id: request.request_id, detail, error: None }
+    ProbeAnswer { request_id: request.request_id, seen: Seen { detail, ..Seen::default() } }
 }
 
 fn busy(request: &v1::ProbeRequest) -> ProbeAnswer {
-    ProbeAnswer { request_id: request.request_id, detail: Detail::default(), error: Some("busy".to_owned()) }
+    ProbeAnswer { request_id: request.request_id, seen: Seen { error: Some("busy".to_owned()), ..Seen::default() } }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +161,7 @@ async fn a_worker_that_goes_or_passes_is_replaced_by_another_and_then_the_region
     // Nonsense is counted, and no answer.
     let preview = scene.previews(db).await;
     left.until("it is asked", |heard| heard.requests.len() == 2).await;
-    let nonsense = v1::ProbeAnswer { request_id: left.look(|heard| heard.requests[0].request_id), detail: 19, error: String::new() };
+    let nonsense = v1::ProbeAnswer { request_id: left.look(|heard| heard.requests[0].request_id), detail: 19, ..Default::default() };
     left.sends(ToControl::ProbeAnswer(nonsense)).await;
     answers(left, up).await;
     assert!(matches!(scene.answer(db, preview, Region::Weu).await, Answer::Seen { .. }));

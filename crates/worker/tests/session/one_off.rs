@@ -26,21 +26,21 @@ async fn a_probe_is_made_once_for_who_asks_and_is_no_vote() {
     let (mut peer, _) = control.welcomes(1).await;
     let open = check(1, origin.address);
     let answer = asks(&mut peer, 7, &open).await;
-    assert_eq!((answer.request_id, answer.detail.state, answer.detail.reason), (7, VoteState::Up, None));
-    assert!(answer.detail.rtt_us.is_some());
+    assert_eq!((answer.request_id, answer.seen.detail.state, answer.seen.detail.reason), (7, VoteState::Up, None));
+    assert!(answer.seen.detail.rtt_us.is_some());
 
     let nowhere = Check { port: 0, ..open.clone() };
     let answer = asks(&mut peer, 8, &nowhere).await;
-    assert_eq!((answer.detail.state, answer.error.as_deref()), (VoteState::ConfigError, Some("port 0 cannot be probed")));
+    assert_eq!((answer.seen.detail.state, answer.seen.error.as_deref()), (VoteState::ConfigError, Some("port 0 cannot be probed")));
 
     // The address policy is the one of scheduled probes.
     let forbidden = Check { address: "10.11.12.13".to_owned(), ..open.clone() };
-    assert_eq!(asks(&mut peer, 9, &forbidden).await.detail.reason, Some(FailureReason::DnsInternal));
+    assert_eq!(asks(&mut peer, 9, &forbidden).await.seen.detail.reason, Some(FailureReason::DnsInternal));
 
     assert_eq!(origin.times_probed(), 1);
     origin.dies().await;
     let answer = asks(&mut peer, 10, &open).await;
-    assert_eq!((answer.detail.state, answer.detail.reason), (VoteState::Down, Some(FailureReason::TcpConnectionFailed)));
+    assert_eq!((answer.seen.detail.state, answer.seen.detail.reason), (VoteState::Down, Some(FailureReason::TcpConnectionFailed)));
 
     assert!(peer.hears_round().await.chunks.is_empty(), "there is nothing to vote on");
     assert_eq!(worker.status.borrow().checks, 0);
