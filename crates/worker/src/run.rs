@@ -87,7 +87,7 @@ pub async fn run(config: WorkerConfig, stop: CancellationToken, status: watch::S
 /// what is ready when the kernel is asked, is worked off in one go, and no other thread is woken for it.
 async fn probe(hub: &Arc<Hub>, prober: Arc<NetProber>, in_flight_max: usize, stop: &CancellationToken) -> Result<(), JoinError> {
     tokio::try_join!(
-        engine::run(hub, prober.clone(), in_flight_max, stop.clone()),
+        engine::run(hub.clone(), prober.clone(), in_flight_max, stop.clone()),
         one_off::run(&hub.one_offs, hub.capabilities, prober, stop.clone())
     )?;
     Ok(())

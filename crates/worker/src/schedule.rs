@@ -16,7 +16,9 @@ use slab::Slab;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-/// A new entry starts within its interval, and within this.
+/// A new entry starts within so much of its interval, so that the first round is whole, and told, within one.
+const FIRST_WITHIN_PERCENT: u64 = 80;
+/// And within this.
 const FIRST_WITHIN_MAX_MS: u64 = 5_000;
 /// The least stretch over which new entries are spread, so that PoPs do not ask together.
 const FIRST_WITHIN_MIN_MS: u64 = 250;
@@ -174,9 +176,11 @@ impl<V> Schedule<V> {
         if !self.waits_for_room {
             self.spread_after_stall(now_ms);
         }
+        self.waits_for_room = false;
         let mut all = Vec::new();
         while let Some(mut first) = self.due.first_entry().filter(|first| *first.key() <= now_ms) {
             if all.len() == room {
+                self.waits_for_room = true;
                 break;
             }
             let tick = *first.key();
@@ -193,7 +197,6 @@ impl<V> Schedule<V> {
                 all.push(taken(Due { id, value, late }));
             }
         }
-        self.waits_for_room = all.len() == room;
         all
     }
 
@@ -234,7 +237,8 @@ impl<V> Schedule<V> {
     }
 
     fn soon(&self, timing: Timing, now: Instant) -> u64 {
-        let stretch = (self.firsts / FIRSTS_PER_MS).clamp(FIRST_WITHIN_MIN_MS, FIRST_WITHIN_MAX_MS).min(timing.interval_ms);
+        let stretch = (self.firsts / FIRSTS_PER_MS).clamp(FIRST_WITHIN_MIN_MS, FIRST_WITHIN_MAX_MS);
+        let stretch = stretch.min(timing.interval_ms * FIRST_WITHIN_PERCENT / 100).max(1);
         // Other bits of the seed than the phase uses.
         self.ms_of(now) + timing.seed.rotate_left(32) % stretch
     }

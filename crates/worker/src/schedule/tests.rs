@@ -203,7 +203,7 @@ proptest! {
         let mut world = World::new();
         world.add(1, interval_ms, seed, 0);
         let starts = world.starts(1, takes, 10 * interval_ms);
-        prop_assert!(starts[0] <= interval_ms.min(FIRST_WITHIN_MAX_MS));
+        prop_assert!(starts[0] <= (interval_ms * FIRST_WITHIN_PERCENT / 100).min(FIRST_WITHIN_MAX_MS));
         let tick_ms_max = interval_ms / TICKS_PER_INTERVAL_MIN;
         prop_assert!(starts[1] - starts[0] <= interval_ms + interval_ms / 2 + 2 + tick_ms_max, "{:?}", starts);
         for pair in starts[1..].windows(2) {
