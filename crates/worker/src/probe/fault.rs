@@ -3,7 +3,6 @@
 use std::io;
 
 use hickory_resolver::net::NetError;
-use openssl::error::ErrorStack;
 use openssl::ssl;
 use openssl::x509::X509VerifyResult;
 use quorate_core::address_policy::Refusal;
@@ -51,9 +50,9 @@ pub(crate) enum Fault {
     Tls(#[source] ssl::Error),
     #[error("the certificate is refused: {0}")]
     Certificate(X509VerifyResult),
-    /// OpenSSL would not even start.
+    /// The libraries would not even start.
     #[error("cannot set up TLS")]
-    TlsSetup(#[source] ErrorStack),
+    TlsSetup(#[source] io::Error),
     #[error("the HTTP exchange failed")]
     Http(#[source] io::Error),
     #[error("the answer is no HTTP: {0}")]

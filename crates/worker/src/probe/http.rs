@@ -25,7 +25,7 @@ use super::attempt::Attempt;
 use super::fault::Fault;
 use super::net::Net;
 use super::target::{HttpAsk, Target};
-use super::tls::{Library, Peer, Secured};
+use super::tls::{Clients, Library, Peer, Secured};
 
 pub(crate) use self::head::Malformed;
 pub(super) use self::hop::fields;
@@ -83,23 +83,30 @@ impl Exchange<'_> {
         let zone = self.ask.zone.as_deref().filter(|_| self.hop.is_trusted());
         let memory = self.target.memory.as_ref().filter(|_| self.hop.is_trusted() && self.hop.port == self.target.port);
         let peer = Peer::new(self.hop.tls_name, self.ask.allow_insecure, zone, memory);
-        let library = self.net.tls.library(&peer);
-        let answer = match self.secured_by(&peer, library, attempt).await {
+        let tls = self.net.tls.clients().await?;
+        let library = tls.library(&peer);
+        let answer = match self.secured_by(tls, &peer, library, attempt).await {
             Err(fault) if library == Library::Modern && fault.is_of_a_secured_exchange() => {
                 peer.needs_broad();
-                self.secured_by(&peer, Library::Broad, attempt).await
+                self.secured_by(tls, &peer, Library::Broad, attempt).await
             }
             done => done,
         };
         self.judge(answer?, attempt).await
     }
 
-    async fn secured_by(&self, peer: &Peer<'_>, library: Library, attempt: &mut Attempt<'_>) -> Result<Answer<Secured<TcpStream>>, Fault> {
+    async fn secured_by(
+        &self,
+        tls: &Clients,
+        peer: &Peer<'_>,
+        library: Library,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Answer<Secured<TcpStream>>, Fault> {
         let started = attempt.since();
         let stream = self.net.connect_to(self.address, attempt).await?;
         // The request follows the end of the handshake and must not wait until that is acknowledged.
         stream.set_nodelay(true).map_err(Fault::Socket)?;
-        let secured = attempt.within(Phase::Tls, pin!(self.net.tls.handshake(stream, peer, library))).await;
+        let secured = attempt.within(Phase::Tls, pin!(tls.handshake(stream, peer, library))).await;
         if let Err(Fault::Deadline(_)) = secured {
             peer.needs_broad();
         }
@@ -123,7 +130,8 @@ impl Exchange<'_> {
 
     async fn judge<S: AsyncRead + Unpin>(&self, answer: Answer<S>, attempt: &mut Attempt<'_>) -> Result<Option<Box<Elsewhere>>, Fault> {
         if self.ask.follow_redirects && redirects(answer.status) {
-            return self.hop.next(answer.status, answer.location.as_ref()).map(|elsewhere| Some(Box::new(elsewhere)));
+            let (status, location) = answer.leads();
+            return self.hop.next(status, location.as_ref()).map(|elsewhere| Some(Box::new(elsewhere)));
         }
         judge(self.ask, answer, attempt).await.map(|()| None)
     }

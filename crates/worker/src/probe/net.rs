@@ -84,6 +84,11 @@ impl NetProber {
 
 impl Prober for NetProber {
     async fn probe(&self, target: &Target, room: &mut Vec<u8>) -> Outcome {
+        if target.may_need_tls() && !self.net.tls.is_ready() {
+            // Before the time of an attempt runs, since it takes a while, once. What fails here fails again in the attempt, and is
+            // told there.
+            let _made = Box::pin(self.net.tls.clients()).await;
+        }
         let mut attempts = 0;
         loop {
             attempts += 1;

@@ -152,6 +152,11 @@ impl Target {
         Self { pool, ..self.clone() }
     }
 
+    /// Whether a probe may come to shake hands, be it after a redirect.
+    pub(super) fn may_need_tls(&self) -> bool {
+        matches!(&self.ask, Ask::Http(ask) if ask.tls || ask.follow_redirects)
+    }
+
     /// The monitor's type; a label of metrics.
     pub fn kind(&self) -> &'static str {
         match &self.ask {

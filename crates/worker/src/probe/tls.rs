@@ -21,6 +21,7 @@ use std::{fmt, io};
 use openssl::x509::X509;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OnceCell;
 use tokio_openssl::SslStream;
 use tokio_rustls::client::TlsStream;
 
@@ -36,9 +37,17 @@ use crate::config::{TlsPolicy, ZoneTls};
 /// The only protocol that we speak over it, as ALPN has it.
 const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// How to shake hands: as ourselves, or in the name of a zone.
+/// How to shake hands, once somebody has to.
 #[derive(Debug)]
 pub(super) struct Tls {
+    policy: TlsPolicy,
+    /// The system's authorities, and what the libraries make of them, take some MiB: who has plain checks only does without.
+    clients: OnceCell<Clients>,
+}
+
+/// How to shake hands: as ourselves, or in the name of a zone.
+#[derive(Debug)]
+pub(super) struct Clients {
     own: Client,
     /// By name, in lower case.
     zones: HashMap<String, Client>,
@@ -88,7 +97,35 @@ enum Either<S> {
 
 impl Tls {
     /// Trusts the system's authorities and those of `extra_ca_pem`; a zone trusts its own besides.
+    ///
+    /// # Errors
+    /// What the operator has configured cannot be used: that is tried at once.
     pub(super) fn new(extra_ca_pem: Option<&str>, zones: &[ZoneTls], policy: TlsPolicy) -> Result<Self, SetupError> {
+        let is_configured = extra_ca_pem.is_some() || !zones.is_empty();
+        let clients = is_configured.then(|| Clients::new(extra_ca_pem, zones, policy)).transpose()?;
+        Ok(Self { policy, clients: OnceCell::new_with(clients) })
+    }
+
+    /// Whether [`clients`](Self::clients) need not be made any more.
+    pub(super) fn is_ready(&self) -> bool {
+        self.clients.initialized()
+    }
+
+    /// # Errors
+    /// `TlsSetup`; it is tried again the next time.
+    pub(super) async fn clients(&self) -> Result<&Clients, Fault> {
+        let policy = self.policy;
+        let made = self.clients.get_or_try_init(async || {
+            // In a thread of its own: it reads files, and other probes go on meanwhile.
+            let making = tokio::task::spawn_blocking(move || Clients::new(None, &[], policy));
+            making.await?.map_err(io::Error::other)
+        });
+        made.await.map_err(Fault::TlsSetup)
+    }
+}
+
+impl Clients {
+    fn new(extra_ca_pem: Option<&str>, zones: &[ZoneTls], policy: TlsPolicy) -> Result<Self, SetupError> {
         let mut trusted = system_authorities();
         if let Some(pem) = extra_ca_pem {
             trusted.extend(certificates(pem, "extra_ca_pem")?);

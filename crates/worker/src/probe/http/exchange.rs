@@ -70,6 +70,11 @@ impl<S: AsyncRead + Unpin> Answer<S> {
         }
     }
 
+    /// Where it leads; nothing else of it is held any more.
+    pub(super) fn leads(self) -> (StatusCode, Option<HeaderValue>) {
+        (self.status, self.location)
+    }
+
     /// The next bytes of the body; `None` at its end.
     pub(super) async fn chunk(&mut self) -> Result<Option<&[u8]>, Fault> {
         loop {

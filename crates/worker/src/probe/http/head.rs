@@ -6,6 +6,8 @@ use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION, TRANSFER_E
 use http::{Method, StatusCode};
 use httparse::{Header, ParserConfig, Response, Status};
 
+use super::hop::LOCATION_BYTES_MAX;
+
 /// Headers of an answer.
 const HEADERS_MAX: usize = 100;
 /// A body that is said to be longer, some 16 EiB, is none to other readers either: hyper keeps the two numbers above for itself.
@@ -61,7 +63,9 @@ impl Head {
         let Status::Complete(bytes) = parsed else { return Ok(None) };
         let (Some(code), Some(version)) = (response.code, response.version) else { return Err(Malformed::Status) };
         let status = StatusCode::from_u16(code).map_err(|_| Malformed::Status)?;
-        let location = values(response.headers, &LOCATION).next().and_then(|value| HeaderValue::from_bytes(value).ok());
+        // Of one that is too long only so much that it still is.
+        let kept = |value: &[u8]| HeaderValue::from_bytes(&value[..value.len().min(LOCATION_BYTES_MAX + 1)]).ok();
+        let location = values(response.headers, &LOCATION).next().and_then(kept);
         let framing = match status {
             // What comes after 101 is no HTTP any more, and nobody has asked for it.
             _ if method == Method::HEAD || status.is_informational() => Framing::Length(0),

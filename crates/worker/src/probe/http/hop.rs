@@ -16,6 +16,10 @@ use crate::probe::fault::Fault;
 use crate::probe::net::UserAgent;
 use crate::probe::target::{Host, HttpAsk, Target};
 
+/// Bytes of a `Location`, and of the address that it leads to, beyond which nobody is followed: each is held several times.
+pub(super) const LOCATION_BYTES_MAX: usize = 2_048;
+const LONG: Fault = Fault::Redirect("a Location of more than 2,048 bytes");
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hop<'a> {
     pub(super) tls: bool,
@@ -84,7 +88,13 @@ impl<'a> Hop<'a> {
     /// `Redirect` where there is nowhere to go, or from https to http.
     pub(super) fn next(&self, status: StatusCode, location: Option<&HeaderValue>) -> Result<Elsewhere, Fault> {
         let location = location.and_then(|location| std::str::from_utf8(location.as_bytes()).ok()).ok_or(Fault::Redirect("no Location"))?;
+        if location.len() > LOCATION_BYTES_MAX {
+            return Err(LONG);
+        }
         let url = self.url().and_then(|url| url.join(location).ok()).ok_or(Fault::Redirect("no usable Location"))?;
+        if url.as_str().len() > LOCATION_BYTES_MAX {
+            return Err(LONG);
+        }
         let tls = match url.scheme() {
             "https" => true,
             "http" if self.tls => return Err(Fault::Redirect("from https to http")),
@@ -280,6 +290,10 @@ mod tests {
         assert_eq!(follow(true, 443, "http://www.example.com/"), "a redirect cannot be followed: from https to http");
         assert_eq!(follow(false, 80, "ftp://www.example.com/"), "a redirect cannot be followed: to another scheme");
         assert_eq!(follow(false, 80, "https://"), "a redirect cannot be followed: no usable Location");
+        let long = "a redirect cannot be followed: a Location of more than 2,048 bytes";
+        assert_eq!(follow(false, 80, &"a".repeat(2_049)), long);
+        assert_eq!(follow(false, 80, &"<".repeat(2_000)), long, "each is written as three");
+        assert!(follow(false, 80, &"a".repeat(2_000)).starts_with("http 192.0.2.1:80 "));
         let (target, ask) = first(false, 80);
         assert!(matches!(Hop::first(&target, &ask).next(StatusCode::FOUND, None), Err(Fault::Redirect("no Location"))));
     }

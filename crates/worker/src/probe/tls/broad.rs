@@ -53,6 +53,8 @@ impl Broad {
         let (mut verifying, mut trusting) = (connector(policy)?, connector(policy)?);
         verifying.set_cert_store(store.build());
         trusting.set_verify(SslVerifyMode::NONE);
+        // A connector comes with a copy of the system's authorities.
+        trusting.set_cert_store(X509StoreBuilder::new()?.build());
         if let Some((zone, client)) = zone.and_then(|zone| Some((zone, zone.client.as_ref()?))) {
             for builder in [&mut verifying, &mut trusting] {
                 show(builder, client).map_err(|source| SetupError::ClientCertificate { zone: zone.name.clone(), source })?;
@@ -71,7 +73,7 @@ impl Broad {
             connection.set_verify_hostname(!peer.allow_insecure);
             SslStream::new(connection.into_ssl(&peer.name)?, stream)
         };
-        let mut stream = setup().map_err(Fault::TlsSetup)?;
+        let mut stream = setup().map_err(|error| Fault::TlsSetup(error.into()))?;
         let connected = Pin::new(&mut stream).connect().await;
         // A certificate that came is judged also where the handshake went no further: it is what failed first.
         let seen = self.judge(stream.ssl(), peer);

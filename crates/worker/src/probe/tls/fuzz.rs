@@ -10,7 +10,7 @@ use crate::probe::tests::fuzz::attack;
 
 #[test]
 fn no_bytes_alone_make_a_handshake() {
-    let tls = Tls::new(None, &[], TlsPolicy::default()).expect("OpenSSL");
+    let tls = Clients::new(None, &[], TlsPolicy::default()).expect("OpenSSL");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let name = Host::Name("origin.example".into());
     let peer = Peer::new(&name, true, None, None);
