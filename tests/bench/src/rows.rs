@@ -32,6 +32,38 @@ impl Kind {
     }
 }
 
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Program {
+    Quorate,
+    /// The bare program.
+    Floor,
+    Fping,
+    Haproxy,
+    Blackbox,
+}
+
+impl Program {
+    /// Those that there are for it.
+    const fn of(kind: Kind) -> &'static [Self] {
+        match kind {
+            Kind::Http | Kind::Tcp => &[Self::Quorate, Self::Floor, Self::Haproxy, Self::Blackbox],
+            Kind::Https | Kind::HttpsResumed => &[Self::Quorate, Self::Haproxy, Self::Blackbox],
+            Kind::Icmp => &[Self::Quorate, Self::Floor, Self::Fping, Self::Haproxy, Self::Blackbox],
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Quorate => "quorate",
+            Self::Floor => "floor",
+            Self::Fping => "fping",
+            Self::Haproxy => "haproxy",
+            Self::Blackbox => "blackbox",
+        }
+    }
+}
+
 /// So many origins, each asked this often.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
@@ -73,12 +105,18 @@ pub(crate) struct Run {
     /// Rows to measure, by name; all unless named.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ROWS.map(|row| row.name)))]
     rows: Vec<String>,
-    /// Programs to measure: quorate, floor, fping, haproxy, blackbox; all unless named.
-    #[arg(long, value_delimiter = ',', value_parser = ["quorate", "floor", "fping", "haproxy", "blackbox"])]
-    programs: Vec<String>,
+    /// Programs to measure; all unless named.
+    #[arg(long, value_delimiter = ',')]
+    programs: Vec<Program>,
+    /// How often each cell is measured, in turns with the other programs; the median is told.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// Find out instead how many HTTP probes a second one core makes without losing one.
-    #[arg(long, conflicts_with_all = ["rows", "programs"])]
+    #[arg(long, conflicts_with_all = ["rows", "programs", "rounds"])]
     capacity: bool,
+    /// Probes a second that `--capacity` tries, one rate after the other.
+    #[arg(long, value_delimiter = ',', default_values_t = CAPACITY, requires = "capacity")]
+    rates: Vec<u32>,
     /// Find out instead how soon control hears of so many failures, one at a time.
     #[arg(long, value_name = "FAILURES", conflicts_with_all = ["rows", "programs", "capacity"])]
     decisions: Option<u32>,
@@ -124,44 +162,43 @@ impl Run {
     }
 
     async fn measure_row(&self, row: &Row, farm: &Farm, folder: &Path) -> Result<()> {
+        let wanted = Program::of(row.kind).iter().filter(|program| self.programs.is_empty() || self.programs.contains(program));
+        let mut cells: Vec<(Program, Vec<Cell>)> = wanted.map(|program| (*program, Vec::new())).collect();
+        for _round in 0..self.rounds {
+            for (program, cells) in &mut cells {
+                cells.extend(self.measure_program(*program, row, farm, folder).await?);
+            }
+        }
+        for (program, mut cells) in cells {
+            cells.sort_by(|one, other| one.cpu_us_per_probe.total_cmp(&other.cpu_us_per_probe));
+            let median = cells.len() / 2;
+            print(row, program, cells.into_iter().nth(median));
+        }
+        Ok(())
+    }
+
+    /// `None`: the program cannot do it.
+    async fn measure_program(&self, program: Program, row: &Row, farm: &Farm, folder: &Path) -> Result<Option<Cell>> {
         let port = match row.kind {
             Kind::Https | Kind::HttpsResumed => farm.https,
             Kind::Http | Kind::Tcp => farm.http,
             Kind::Icmp => 0,
         };
-        if self.wants("quorate") {
-            print(row, "quorate", Some(self.measure_worker(row, farm, port, folder).await?));
-        }
-        if matches!(row.kind, Kind::Http | Kind::Tcp) && self.wants("floor") {
-            print(row, "floor", Some(self.measure_floor(row, farm, port).await?));
-        }
-        if row.kind == Kind::Icmp && self.wants("floor") {
-            let told = [row.count.to_string(), row.interval_ms.to_string(), row.tick_ms().to_string()];
-            let [count, interval, tick] = told.each_ref().map(String::as_str);
-            let us = std::env::current_exe()?;
-            let mut floor = Running::start(&us, &["icmp-floor", "--count", count, "--interval-ms", interval, "--tick-ms", tick])?;
-            print(row, "floor", Some(self.measure(row, farm, &mut floor).await?));
-        }
-        if row.kind == Kind::Icmp && self.wants("fping") {
-            print(row, "fping", Some(self.measure(row, farm, &mut peers::fping(row, folder)?).await?));
-        }
-        if self.wants("haproxy") {
-            match peers::haproxy(row, port, folder)? {
-                Some(mut haproxy) => print(row, "haproxy", Some(self.measure(row, farm, &mut haproxy).await?)),
-                None => print(row, "haproxy", None),
-            }
-        }
-        if self.wants("blackbox") {
-            match peers::blackbox(row, port, folder)? {
-                Some((mut blackbox, _scrapes)) => print(row, "blackbox", Some(self.measure(row, farm, &mut blackbox).await?)),
-                None => print(row, "blackbox", None),
-            }
-        }
-        Ok(())
-    }
-
-    fn wants(&self, program: &str) -> bool {
-        self.programs.is_empty() || self.programs.iter().any(|named| named == program)
+        let cell = match program {
+            Program::Quorate => self.measure_worker(row, farm, port, folder).await?,
+            Program::Floor if row.kind == Kind::Icmp => self.measure_icmp_floor(row, farm).await?,
+            Program::Floor => self.measure_floor(row, farm, port).await?,
+            Program::Fping => self.measure(row, farm, &mut peers::fping(row, folder)?).await?,
+            Program::Haproxy => match peers::haproxy(row, port, folder)? {
+                Some(mut haproxy) => self.measure(row, farm, &mut haproxy).await?,
+                None => return Ok(None),
+            },
+            Program::Blackbox => match peers::blackbox(row, port, folder)? {
+                Some((mut blackbox, _scrapes)) => self.measure(row, farm, &mut blackbox).await?,
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(cell))
     }
 
     async fn measure_worker(&self, row: &Row, farm: &Farm, port: u16, folder: &Path) -> Result<Cell> {
@@ -185,14 +222,23 @@ impl Run {
         self.measure(row, farm, &mut Running::start(&std::env::current_exe()?, &arguments)?).await
     }
 
+    async fn measure_icmp_floor(&self, row: &Row, farm: &Farm) -> Result<Cell> {
+        let told = [row.count.to_string(), row.interval_ms.to_string(), row.tick_ms().to_string()];
+        let [count, interval, tick] = told.each_ref().map(String::as_str);
+        let arguments = ["icmp-floor", "--count", count, "--interval-ms", interval, "--tick-ms", tick];
+        self.measure(row, farm, &mut Running::start(&std::env::current_exe()?, &arguments)?).await
+    }
+
     /// More and more probes a second, until the worker loses some.
     async fn measure_capacity(&self, farm: &Farm, folder: &Path) -> Result<()> {
-        for count in CAPACITY {
+        for count in self.rates.iter().copied() {
             let row = Row { name: "capacity", kind: Kind::Http, count, interval_ms: 1_000 };
-            print(&row, "floor", Some(self.measure_floor(&row, farm, farm.http).await?));
+            // Where it cannot keep up, it runs out of sockets, and ends.
+            let floor = self.measure_floor(&row, farm, farm.http).await;
+            print(&row, Program::Floor, floor.inspect_err(|error| eprintln!("the bare program: {error:#}")).ok());
             let cell = self.measure_worker(&row, farm, farm.http, folder).await?;
             let has_lost = cell.slots_percent < ALL_SLOTS_PERCENT;
-            print(&row, "quorate", Some(cell));
+            print(&row, Program::Quorate, Some(cell));
             if has_lost {
                 break;
             }
@@ -280,7 +326,8 @@ pub(crate) fn check(row: &Row, number: u32, port: u16) -> Check {
     }
 }
 
-fn print(row: &Row, program: &str, cell: Option<Cell>) {
+fn print(row: &Row, program: Program, cell: Option<Cell>) {
+    let program = program.name();
     let Some(cell) = cell else { return println!("| {} | {program} | - | - | - | - | - | - | - |", row.name) };
     let late = cell.late_ms.map_or_else(|| "-".to_owned(), |(p50, p99)| format!("{p50:.2} / {p99:.1}"));
     let own = cell.own_late_ms.map_or_else(|| "-".to_owned(), |(p50, p99)| format!("≤ {p50} / {p99}"));
