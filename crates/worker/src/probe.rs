@@ -40,7 +40,8 @@ pub use target::{Target, Unrunnable};
 
 /// Asks an origin.
 pub trait Prober: Send + Sync + 'static {
-    /// Probes once, retries included. Never panics, and ends within (retries + 1) × timeout. `room` is empty or what the
+    /// Probes once, retries included. Never panics, and ends within (retries + 1) × timeout;
+    /// the first ones of a process that need TLS may wait one timeout more. `room` is empty or what the
     /// caller's last probe has left: memory to use again.
     fn probe(&self, target: &Target, room: &mut Vec<u8>) -> impl Future<Output = Outcome> + Send;
 

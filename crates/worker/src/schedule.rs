@@ -176,11 +176,9 @@ impl<V> Schedule<V> {
         if !self.waits_for_room {
             self.spread_after_stall(now_ms);
         }
-        self.waits_for_room = false;
         let mut all = Vec::new();
         while let Some(mut first) = self.due.first_entry().filter(|first| *first.key() <= now_ms) {
             if all.len() == room {
-                self.waits_for_room = true;
                 break;
             }
             let tick = *first.key();
@@ -197,6 +195,8 @@ impl<V> Schedule<V> {
                 all.push(taken(Due { id, value, late }));
             }
         }
+        // Also where nothing more is due now: nobody looks again before there is room, whatever becomes due meanwhile.
+        self.waits_for_room = all.len() == room;
         all
     }
 

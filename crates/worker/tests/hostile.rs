@@ -13,9 +13,12 @@ use quorate_core::region::Region;
 use quorate_proto::join::JoinToken;
 use quorate_worker::WorkerConfig;
 use quorate_worker::probe::{Finding, NetProber, Prober as _, Target};
+use tokio::sync::Mutex;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
+/// Held by who counts: the memory is that of all tests in this process.
+static COUNTING: Mutex<()> = Mutex::const_new(());
 
 /// Bytes that one probe may hold, its own state included.
 const PROBE_BYTES_MAX: usize = 32 * 1024;
@@ -124,6 +127,7 @@ const GROWING: &[u8] =
 
 #[tokio::test]
 async fn a_hostile_origin_makes_a_probe_hold_no_more_than_32_kib() {
+    let _alone = COUNTING.lock().await;
     let prober = prober();
     // What is made once, and kept, is nobody's fault.
     for probe in [http(false, "needle"), http(true, "needle"), Probe::Smtp] {
@@ -159,6 +163,7 @@ async fn a_hostile_origin_makes_a_probe_hold_no_more_than_32_kib() {
 
 #[tokio::test]
 async fn a_hostile_origin_makes_a_handshake_hold_little_more() {
+    let _alone = COUNTING.lock().await;
     let prober = prober();
     took(&prober, origin(GOOD, b""), http(true, "")).await;
     for (what, first, again) in [

@@ -118,7 +118,7 @@ pub(crate) struct Run {
     #[arg(long, value_delimiter = ',', default_values_t = CAPACITY, requires = "capacity")]
     rates: Vec<u32>,
     /// Find out instead how soon control hears of so many failures, one at a time.
-    #[arg(long, value_name = "FAILURES", conflicts_with_all = ["rows", "programs", "capacity"])]
+    #[arg(long, value_name = "FAILURES", conflicts_with_all = ["rows", "programs", "rounds", "capacity"])]
     decisions: Option<u32>,
     /// Seconds that each cell is measured for, after as many to warm up or one interval more.
     #[arg(long, default_value_t = 10)]

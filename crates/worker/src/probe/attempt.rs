@@ -60,6 +60,11 @@ impl<'a> Attempt<'a> {
         self.since = Instant::now();
     }
 
+    /// Of several certificates the one counts that ends first.
+    pub(crate) fn saw_certificate(&mut self, days_left: Option<i32>) {
+        self.certificate_days_left = self.certificate_days_left.into_iter().chain(days_left).min();
+    }
+
     /// Works on a phase until it is done or the attempt's deadline passes.
     ///
     /// The work stays where it is pinned: to move it here would copy it at every probe.

@@ -48,8 +48,12 @@ pub(crate) enum Fault {
     Modern(#[source] io::Error),
     #[error("the TLS handshake failed")]
     Tls(#[source] ssl::Error),
-    #[error("the certificate is refused: {0}")]
-    Certificate(X509VerifyResult),
+    #[error("the certificate is refused: {why}")]
+    Certificate {
+        why: X509VerifyResult,
+        /// Whole days until it ends, negative once it has, as far as it can be read.
+        days_left: Option<i32>,
+    },
     /// The libraries would not even start.
     #[error("cannot set up TLS")]
     TlsSetup(#[source] io::Error),
@@ -84,7 +88,7 @@ impl Fault {
             | Self::Socket(_)
             | Self::Modern(_)
             | Self::Tls(_)
-            | Self::Certificate(_)
+            | Self::Certificate { .. }
             | Self::TlsSetup(_)
             | Self::Http(_)
             | Self::NotHttp(_)

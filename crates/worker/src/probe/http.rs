@@ -83,7 +83,7 @@ impl Exchange<'_> {
         let zone = self.ask.zone.as_deref().filter(|_| self.hop.is_trusted());
         let memory = self.target.memory.as_ref().filter(|_| self.hop.is_trusted() && self.hop.port == self.target.port);
         let peer = Peer::new(self.hop.tls_name, self.ask.allow_insecure, zone, memory);
-        let tls = self.net.tls.clients().await?;
+        let tls = self.net.tls.clients(attempt.deadline).await?;
         let library = tls.library(&peer);
         let answer = match self.secured_by(tls, &peer, library, attempt).await {
             Err(fault) if library == Library::Modern && fault.is_of_a_secured_exchange() => {
@@ -110,8 +110,12 @@ impl Exchange<'_> {
         if let Err(Fault::Deadline(_)) = secured {
             peer.needs_broad();
         }
+        match &secured {
+            Ok(secured) => attempt.saw_certificate(secured.certificate_days_left),
+            Err(Fault::Certificate { days_left, .. }) => attempt.saw_certificate(*days_left),
+            Err(_) => {}
+        }
         let secured = secured?;
-        attempt.certificate_days_left = attempt.certificate_days_left.into_iter().chain(secured.certificate_days_left).min();
         self.request(secured, started, attempt).await
     }
 

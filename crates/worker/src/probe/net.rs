@@ -87,7 +87,7 @@ impl Prober for NetProber {
         if target.may_need_tls() && !self.net.tls.is_ready() {
             // Before the time of an attempt runs, since it takes a while, once. What fails here fails again in the attempt, and is
             // told there.
-            let _made = Box::pin(self.net.tls.clients()).await;
+            let _made = Box::pin(self.net.tls.clients(Instant::now() + target.timeout)).await;
         }
         let mut attempts = 0;
         loop {

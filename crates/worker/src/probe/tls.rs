@@ -14,21 +14,22 @@ mod trust;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
 use std::{fmt, io};
 
 use openssl::x509::X509;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OnceCell;
+use tokio::sync::SetOnce;
+use tokio::time::{Instant, timeout_at};
 use tokio_openssl::SslStream;
 use tokio_rustls::client::TlsStream;
 
 use self::broad::Broad;
 pub(crate) use self::memory::Memory;
 use self::modern::Modern;
-use self::trust::Trust;
+use self::trust::{Refused, Trust};
 use super::fault::Fault;
 use super::net::SetupError;
 use super::target::Host;
@@ -41,8 +42,9 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 #[derive(Debug)]
 pub(super) struct Tls {
     policy: TlsPolicy,
+    begun: Once,
     /// The system's authorities, and what the libraries make of them, take some MiB: who has plain checks only does without.
-    clients: OnceCell<Clients>,
+    clients: Arc<SetOnce<Result<Clients, SetupError>>>,
 }
 
 /// How to shake hands: as ourselves, or in the name of a zone.
@@ -99,11 +101,11 @@ impl Tls {
     /// Trusts the system's authorities and those of `extra_ca_pem`; a zone trusts its own besides.
     ///
     /// # Errors
-    /// What the operator has configured cannot be used: that is tried at once.
+    /// Authorities or certificates that the operator has configured cannot be used: they are tried at once.
     pub(super) fn new(extra_ca_pem: Option<&str>, zones: &[ZoneTls], policy: TlsPolicy) -> Result<Self, SetupError> {
         let is_configured = extra_ca_pem.is_some() || !zones.is_empty();
         let clients = is_configured.then(|| Clients::new(extra_ca_pem, zones, policy)).transpose()?;
-        Ok(Self { policy, clients: OnceCell::new_with(clients) })
+        Ok(Self { policy, begun: Once::new(), clients: Arc::new(SetOnce::new_with(clients.map(Ok))) })
     }
 
     /// Whether [`clients`](Self::clients) need not be made any more.
@@ -111,16 +113,30 @@ impl Tls {
         self.clients.initialized()
     }
 
+    /// Has them made where nobody else has; waits for them until then.
+    ///
     /// # Errors
-    /// `TlsSetup`; it is tried again the next time.
-    pub(super) async fn clients(&self) -> Result<&Clients, Fault> {
-        let policy = self.policy;
-        let made = self.clients.get_or_try_init(async || {
-            // In a thread of its own: it reads files, and other probes go on meanwhile.
-            let making = tokio::task::spawn_blocking(move || Clients::new(None, &[], policy));
-            making.await?.map_err(io::Error::other)
+    /// `TlsSetup`: not yet, or the libraries refuse, which they will as long as this process runs.
+    pub(super) async fn clients(&self, until: Instant) -> Result<&Clients, Fault> {
+        let made = if let Some(made) = self.clients.get() {
+            made
+        } else {
+            self.begun.call_once(|| self.begin());
+            timeout_at(until, self.clients.wait()).await.map_err(|late| Fault::TlsSetup(late.into()))?
+        };
+        made.as_ref().map_err(|error| Fault::TlsSetup(io::Error::other(error.to_string())))
+    }
+
+    /// In a thread of its own: it reads files, and other probes go on meanwhile.
+    fn begin(&self) {
+        let (clients, policy) = (Arc::clone(&self.clients), self.policy);
+        tokio::task::spawn_blocking(move || {
+            let made = Clients::new(None, &[], policy);
+            if let Err(error) = &made {
+                tracing::error!(event = "tls_unusable", error = %error, "no HTTPS check can be probed: they abstain");
+            }
+            clients.set(made).ok()
         });
-        made.await.map_err(Fault::TlsSetup)
     }
 }
 
@@ -201,6 +217,12 @@ impl Client {
             .inspect_err(|error| tracing::info!(error = %error, "a client certificate of worker.zones is left to OpenSSL"))
             .ok();
         Ok(Self { modern, broad })
+    }
+}
+
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        Self::Certificate { why: refused.why, days_left: refused.days_left(UnixTime::now()) }
     }
 }
 

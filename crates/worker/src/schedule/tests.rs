@@ -139,6 +139,19 @@ fn what_does_not_fit_waits_its_turn_and_the_longest_due_goes_first() {
 }
 
 #[test]
+fn what_becomes_due_while_there_is_no_room_is_late_and_not_missed() {
+    let mut world = World::new();
+    for (key, phase) in [(0, 0), (1, 10)] {
+        world.add(key, 1_000, phase, 0);
+        assert_eq!(world.take(FIRST_WITHIN_MIN_MS), [key]);
+        world.finished(key, FIRST_WITHIN_MIN_MS);
+    }
+    let mut take_one = |at| world.schedule.take_due(world.base + Duration::from_millis(at), 1, |due| (*due.value, due.late));
+    assert_eq!(take_one(1_020), [(0, Duration::from_millis(20))], "which leaves no room");
+    assert_eq!(take_one(1_650), [(1, Duration::from_millis(600))], "ticks are 50 ms wide");
+}
+
+#[test]
 fn no_burst_follows_a_stall_and_every_key_starts_once() {
     for (interval_ms, stall_ms) in [(1_000, 5_000), (10_000, 400), (60_000, 5_000)] {
         let mut world = World::new();

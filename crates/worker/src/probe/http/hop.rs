@@ -87,10 +87,10 @@ impl<'a> Hop<'a> {
     /// # Errors
     /// `Redirect` where there is nowhere to go, or from https to http.
     pub(super) fn next(&self, status: StatusCode, location: Option<&HeaderValue>) -> Result<Elsewhere, Fault> {
-        let location = location.and_then(|location| std::str::from_utf8(location.as_bytes()).ok()).ok_or(Fault::Redirect("no Location"))?;
-        if location.len() > LOCATION_BYTES_MAX {
+        if location.is_some_and(|location| location.len() > LOCATION_BYTES_MAX) {
             return Err(LONG);
         }
+        let location = location.and_then(|location| std::str::from_utf8(location.as_bytes()).ok()).ok_or(Fault::Redirect("no Location"))?;
         let url = self.url().and_then(|url| url.join(location).ok()).ok_or(Fault::Redirect("no usable Location"))?;
         if url.as_str().len() > LOCATION_BYTES_MAX {
             return Err(LONG);

@@ -224,6 +224,12 @@ async fn a_certificate_tells_how_long_it_lasts() {
         let insecure = |ask: &mut HttpProbe| ask.allow_insecure = true;
         let outcome = ask(&trusting(&authority), &check(&server, insecure)).await;
         assert_eq!((outcome.finding, outcome.certificate_days_left), (Finding::Passed, Some(days_left)));
+        // And one that is not believed, be it for its date or for its name.
+        for prober in [trusting(&authority), prober(|_| {})] {
+            let outcome = ask(&prober, &check(&server, named("other.example"))).await;
+            assert!(matches!(outcome.finding, Finding::Failed(R::TlsNameMismatch | R::TlsUntrustedCertificate)), "{outcome:?}");
+            assert_eq!(outcome.certificate_days_left, Some(days_left));
+        }
     }
     let plain = Server::answering(&[OK]).await;
     let outcome = ask(&trusting(&authority), &http_check("127.0.0.1", plain.address.port(), |_| {})).await;

@@ -78,7 +78,7 @@ impl Broad {
         // A certificate that came is judged also where the handshake went no further: it is what failed first.
         let seen = self.judge(stream.ssl(), peer);
         match (connected, seen) {
-            (_, Some(Err(Refused(why)))) if !peer.allow_insecure => Err(Fault::Certificate(why)),
+            (_, Some(Err(refused))) if !peer.allow_insecure => Err(refused.into()),
             (Err(error), _) => Err(Fault::Tls(error)),
             (Ok(()), seen) => Ok((stream, seen.and_then(Result::ok))),
         }

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use openssl::x509::X509VerifyResult;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, Tls12Resumption};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -76,7 +75,7 @@ impl Modern {
             if let Some(memory) = peer.memory {
                 memory.forget();
             }
-            refusal(&error).map_or(Fault::Modern(error), Fault::Certificate)
+            refusal(&error).map_or(Fault::Modern(error), Fault::from)
         })?;
         let validity = self.validity(stream.get_ref().1, peer);
         Ok((stream, validity))
@@ -105,9 +104,9 @@ fn shown(client: &ClientCertificate) -> Result<(Vec<CertificateDer<'static>>, Pr
 }
 
 /// What our verifier has said, inside what came of it.
-fn refusal(error: &io::Error) -> Option<X509VerifyResult> {
+fn refusal(error: &io::Error) -> Option<Refused> {
     match error.get_ref()?.downcast_ref::<Error>()? {
-        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => why.downcast_ref::<Refused>().map(|refused| refused.0),
+        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => why.downcast_ref::<Refused>().copied(),
         _ => None,
     }
 }

@@ -47,8 +47,12 @@ pub(super) struct Validity {
 
 /// Why a certificate is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the certificate is refused: {0}")]
-pub(super) struct Refused(pub(super) X509VerifyResult);
+#[error("the certificate is refused: {why}")]
+pub(super) struct Refused {
+    pub(super) why: X509VerifyResult,
+    /// When the server's own certificate ends, as far as it can be read.
+    pub(super) leaf_until: Option<i64>,
+}
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,9 +73,8 @@ impl Trust {
     pub(super) fn judge(&self, chain: &[CertificateDer<'_>], name: &str, now: UnixTime) -> Result<Validity, Refused> {
         self.remembered(digest(name, chain), now, || {
             let (leaf, others) = parsed(chain)?;
-            let validity = self.check_chain(&leaf, &others, now)?;
-            check_name(&leaf, name)?;
-            Ok(validity)
+            let judged = self.check_chain(&leaf, &others, now).and_then(|validity| check_name(&leaf, name).map(|()| validity));
+            judged.map_err(|refused| Refused { leaf_until: unix(leaf.not_after()).ok(), ..refused })
         })
     }
 
@@ -109,7 +112,7 @@ impl Trust {
         let mut context = X509StoreContext::new()?;
         let checked = context.init(&self.authorities, leaf, others, |context| {
             if !context.verify_cert()? {
-                return Ok(Err(Refused(context.error())));
+                return Ok(Err(context.error().into()));
             }
             let mut validity = Validity { from: seconds(now), until: i64::MAX, leaf_until: unix(leaf.not_after())?, again: again(now) };
             for certificate in context.chain().into_iter().flatten() {
@@ -129,22 +132,39 @@ impl Validity {
 
     /// Whole days until the server's own certificate ends, negative once it has.
     pub(super) fn days_left(&self, now: UnixTime) -> i32 {
-        let days = (self.leaf_until - seconds(now)).div_euclid(86_400);
-        i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX })
+        days_left(self.leaf_until, now)
+    }
+}
+
+impl Refused {
+    /// As of a certificate that is believed.
+    pub(super) fn days_left(&self, now: UnixTime) -> Option<i32> {
+        self.leaf_until.map(|until| days_left(until, now))
+    }
+}
+
+fn days_left(until: i64, now: UnixTime) -> i32 {
+    let days = (until - seconds(now)).div_euclid(86_400);
+    i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX })
+}
+
+impl From<X509VerifyResult> for Refused {
+    fn from(why: X509VerifyResult) -> Self {
+        Self { why, leaf_until: None }
     }
 }
 
 /// What cannot even be read or checked is not believed.
 impl From<ErrorStack> for Refused {
     fn from(_: ErrorStack) -> Self {
-        Self(X509VerifyResult::APPLICATION_VERIFICATION)
+        X509VerifyResult::APPLICATION_VERIFICATION.into()
     }
 }
 
 fn parsed(chain: &[CertificateDer<'_>]) -> Result<(X509, Stack<X509>), Refused> {
     let mut others = Stack::new()?;
     let mut certificates = chain.iter().map(|der| X509::from_der(der));
-    let leaf = certificates.next().ok_or(Refused(X509VerifyResult::APPLICATION_VERIFICATION))??;
+    let leaf = certificates.next().ok_or(Refused::from(X509VerifyResult::APPLICATION_VERIFICATION))??;
     for certificate in certificates {
         others.push(certificate?)?;
     }
@@ -165,7 +185,7 @@ fn check_name(leaf: &X509, name: &str) -> Result<(), Refused> {
     let (trusted, others) = (store([leaf.clone()], &param)?, Stack::new()?);
     let mut context = X509StoreContext::new()?;
     let error = context.init(&trusted, leaf, &others, |context| Ok((!context.verify_cert()?).then(|| context.error())))?;
-    error.map_or(Ok(()), |error| Err(Refused(error)))
+    error.map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn store(certificates: impl IntoIterator<Item = X509>, param: &X509VerifyParam) -> Result<X509Store, ErrorStack> {
@@ -221,7 +241,7 @@ mod tests {
             });
             (judged, checks.take())
         };
-        let refused = Err(Refused(X509VerifyResult::APPLICATION_VERIFICATION));
+        let refused = Err(Refused::from(X509VerifyResult::APPLICATION_VERIFICATION));
         for (now, found, judged, checks) in [
             (1_000, Ok(GOOD), Ok(GOOD), 1),
             (1_599, refused, Ok(GOOD), 0),
