@@ -54,6 +54,22 @@ async fn every_version_from_1_0_to_1_3_passes() {
     }
 }
 
+/// The system's library may have been built without.
+#[cfg(feature = "vendored-openssl")]
+#[tokio::test]
+async fn a_server_that_has_nothing_better_than_3des_passes() {
+    let authority = authority();
+    for version in [SslVersion::TLS1, SslVersion::TLS1_2] {
+        let (server, _) = serve(&Leaf::of(&authority, "origin.example"), |builder| {
+            builder.set_min_proto_version(Some(version)).expect("a version");
+            builder.set_max_proto_version(Some(version)).expect("a version");
+            builder.set_cipher_list("3DES:@SECLEVEL=0").expect("ciphers");
+        })
+        .await;
+        assert_eq!(ask(&trusting(&authority), &check(&server, named("origin.example"))).await.finding, Finding::Passed, "{version:?}");
+    }
+}
+
 #[tokio::test]
 async fn certificates_that_lead_nowhere_are_untrusted_unless_that_is_allowed() {
     let (authority, stranger) = (authority(), authority());
