@@ -195,7 +195,7 @@ impl<V> Schedule<V> {
                 all.push(taken(Due { id, value, late }));
             }
         }
-        // Also where nothing more is due now: nobody looks again before there is room, whatever becomes due meanwhile.
+        // Also where nothing more is due now: it may be that nobody looks again before there is room.
         self.waits_for_room = all.len() == room;
         all
     }

@@ -22,6 +22,7 @@ use self::hop::{Elsewhere, Hop};
 use self::window::Window;
 use super::Phase;
 use super::attempt::Attempt;
+use super::expiry::Shown;
 use super::fault::Fault;
 use super::net::Net;
 use super::target::{HttpAsk, Target};
@@ -110,13 +111,22 @@ impl Exchange<'_> {
         if let Err(Fault::Deadline(_)) = secured {
             peer.needs_broad();
         }
-        match &secured {
-            Ok(secured) => attempt.saw_certificate(secured.certificate_days_left),
-            Err(Fault::Certificate { days_left, .. }) => attempt.saw_certificate(*days_left),
-            Err(_) => {}
+        let days_left = match &secured {
+            Ok(secured) => secured.certificate_days_left,
+            Err(Fault::Certificate { days_left, .. }) => *days_left,
+            Err(_) => None,
+        };
+        attempt.saw_certificate(days_left);
+        // Where a redirect leads is not the user's to renew.
+        if let Some(days_left) = days_left.filter(|_| self.hop.is_trusted()) {
+            self.net.expiry.note(|| self.shown(), days_left, attempt.since());
         }
         let secured = secured?;
         self.request(secured, started, attempt).await
+    }
+
+    fn shown(&self) -> Shown {
+        Shown { host: self.hop.connect_to.clone(), port: self.hop.port, name: self.hop.tls_name.clone() }
     }
 
     /// Up to the head of the answer; the connection was begun when it `started`.

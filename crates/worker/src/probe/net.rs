@@ -37,7 +37,7 @@ pub(super) struct Net {
     resolver: Resolver,
     policy: AddressPolicy,
     limit: Limit,
-    expiry: Expiry,
+    pub(super) expiry: Expiry,
     source: Option<IpAddr>,
     pub(super) pingers: Pingers,
     pub(super) tls: Tls,
@@ -50,6 +50,8 @@ pub(super) struct Net {
 pub enum SetupError {
     #[error("the system's DNS servers cannot be read")]
     Resolver(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the system's certificate authorities cannot be read")]
+    NoAuthorities,
     /// Whose authorities they should be.
     #[error("the authorities of {0} hold no PEM certificate")]
     NoCertificate(String),
@@ -111,9 +113,6 @@ impl Prober for NetProber {
                 }
             };
             let Attempt { phases, response_code, rtt, certificate_days_left, .. } = attempt;
-            if let Some(days_left) = certificate_days_left {
-                self.net.expiry.note(&target.host, days_left);
-            }
             return Outcome { finding, response_code, rtt, phases, certificate_days_left, attempts };
         }
     }

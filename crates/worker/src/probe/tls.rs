@@ -142,7 +142,8 @@ impl Tls {
 
 impl Clients {
     fn new(extra_ca_pem: Option<&str>, zones: &[ZoneTls], policy: TlsPolicy) -> Result<Self, SetupError> {
-        let mut trusted = system_authorities();
+        let is_all = extra_ca_pem.is_none() && zones.is_empty();
+        let mut trusted = system_authorities(is_all)?;
         if let Some(pem) = extra_ca_pem {
             trusted.extend(certificates(pem, "extra_ca_pem")?);
         }
@@ -268,7 +269,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secured<S> {
     }
 }
 
-fn system_authorities() -> Vec<X509> {
+/// # Errors
+/// There are none because they cannot be read, and they are `all` that there would be: nobody would be believed.
+fn system_authorities(all: bool) -> Result<Vec<X509>, SetupError> {
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
         tracing::warn!(error = %error, "some of the system's certificate authorities cannot be read");
@@ -279,7 +282,8 @@ fn system_authorities() -> Vec<X509> {
             .inspect_err(|error| tracing::debug!(error = %error, "a certificate authority of the system is skipped"))
             .ok()
     };
-    system.certs.iter().filter_map(taken).collect()
+    let authorities: Vec<X509> = system.certs.iter().filter_map(taken).collect();
+    if all && authorities.is_empty() && !system.errors.is_empty() { Err(SetupError::NoAuthorities) } else { Ok(authorities) }
 }
 
 /// One or more certificates; `of` says whose they are.

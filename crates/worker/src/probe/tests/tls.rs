@@ -240,11 +240,18 @@ async fn a_certificate_tells_how_long_it_lasts() {
         let insecure = |ask: &mut HttpProbe| ask.allow_insecure = true;
         let outcome = ask(&trusting(&authority), &check(&server, insecure)).await;
         assert_eq!((outcome.finding, outcome.certificate_days_left), (Finding::Passed, Some(days_left)));
-        // And one that is not believed, be it for its date or for its name.
-        for prober in [trusting(&authority), prober(|_| {})] {
-            let outcome = ask(&prober, &check(&server, named("other.example"))).await;
-            assert!(matches!(outcome.finding, Finding::Failed(R::TlsNameMismatch | R::TlsUntrustedCertificate)), "{outcome:?}");
-            assert_eq!(outcome.certificate_days_left, Some(days_left));
+        // And one that is not believed, by either library, be it for its issuer, its date or its name.
+        let (old_server, _) = serve(&leaf, |builder| {
+            builder.set_min_proto_version(Some(SslVersion::TLS1)).expect("a version");
+            builder.set_max_proto_version(Some(SslVersion::TLS1)).expect("a version");
+        })
+        .await;
+        for server in [&server, &old_server] {
+            let stranger = ask(&prober(|_| {}), &check(server, named("origin.example"))).await;
+            assert_eq!((stranger.finding, stranger.certificate_days_left), (failed(R::TlsUntrustedCertificate), Some(days_left)));
+            let other = ask(&trusting(&authority), &check(server, named("other.example"))).await;
+            let reason = if days_left < 0 { R::TlsUntrustedCertificate } else { R::TlsNameMismatch };
+            assert_eq!((other.finding, other.certificate_days_left), (failed(reason), Some(days_left)));
         }
     }
     let plain = Server::answering(&[OK]).await;
