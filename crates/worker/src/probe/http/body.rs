@@ -1,7 +1,5 @@
 //! The body of an answer, out of its framing: bytes in, where the body lies in them out. Pure.
 
-use httparse::Status;
-
 use super::head::{Framing, Malformed};
 
 /// Bytes of chunk sizes, extensions and trailers in all: with some 10 KiB of body nobody needs more.
@@ -80,10 +78,8 @@ impl Body {
             State::ChunkEnd if NEW_LINE.starts_with(bytes) => Ok(Next::Wait),
             State::ChunkEnd => Err(Malformed::Chunk),
             State::Trailers => match end_of_trailers(bytes) {
-                Some(end) => match httparse::parse_headers(&bytes[..end], &mut [httparse::EMPTY_HEADER; TRAILERS_MAX])? {
-                    Status::Complete(_) => self.framed(end, State::End),
-                    Status::Partial => Err(Malformed::Chunk),
-                },
+                Some(end) if are_trailers(&bytes[..end])? => self.framed(end, State::End),
+                Some(_) => Err(Malformed::Chunk),
                 None => wait(bytes),
             },
         }
@@ -133,6 +129,13 @@ fn end_of_trailers(bytes: &[u8]) -> Option<usize> {
         return Some(NEW_LINE.len());
     }
     bytes.windows(2 * NEW_LINE.len()).position(|end| end == b"\r\n\r\n").map(|at| at + 2 * NEW_LINE.len())
+}
+
+/// Whether these are trailers, and no more than there are lines: one that a mere LF ends would hide in another.
+fn are_trailers(bytes: &[u8]) -> Result<bool, Malformed> {
+    let lines = bytes.windows(NEW_LINE.len()).filter(|end| *end == NEW_LINE).count().saturating_sub(1);
+    let mut room = [httparse::EMPTY_HEADER; TRAILERS_MAX];
+    Ok(httparse::parse_headers(bytes, &mut room[..lines.min(TRAILERS_MAX)])?.is_complete())
 }
 
 const fn wait(bytes: &[u8]) -> Result<Next, Malformed> {
@@ -204,6 +207,7 @@ mod tests {
             check(Framing::Chunked, &format!("{bytes}{}", "0\r\n\r\n".repeat(9)), None);
         }
         check(Framing::Chunked, "0\r\nno colon\r\n\r\n", None);
+        check(Framing::Chunked, "0\r\nX: one\nY: other\r\n\r\n", None);
     }
 
     #[test]
