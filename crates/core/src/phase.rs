@@ -47,8 +47,8 @@ impl Phase {
     }
 }
 
-/// How long each phase of an attempt took, in whole microseconds, 1 and up; the sum over several connections (redirects, a second library for TLS). Every
-/// probe under way holds some, so they are kept small.
+/// How long each phase of an attempt took, in whole microseconds, 1 and up; the sum over several connections (redirects, a
+/// second library for TLS). Every probe under way holds some, so they are kept small.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Phases([Option<NonZeroU32>; Phase::ALL.len()]);
 

@@ -266,11 +266,15 @@ mod tests {
         assert_eq!(told.origins, [failed]);
         let passed = pool(1, 1).outcome(|_| Some(&answers[2]));
         assert_eq!((passed.origins[0].reason, passed.origins[0].response_code), (None, Some(200)));
+        let broken = answer("E");
+        assert_eq!(pool(1, 1).outcome(|_| Some(&broken)).origins[0].reason, Some(FailureReason::MonitorConfigError));
+    }
+
+    #[test]
+    fn of_the_certificates_that_regions_see_the_one_is_told_that_ends_first() {
         let ends_in = |days| Answer::Seen { pop: PopNo(1), origins: vec![Seen { certificate_days_left: days, ..Seen::default() }] };
         let answers = [ends_in(Some(90)), ends_in(None), ends_in(Some(-3))];
         let told = pool(1, 1).outcome(|region| REGIONS.iter().position(|known| *known == region).map(|index| &answers[index]));
         assert_eq!(told.origins[0].certificate_days_left, Some(-3));
-        let broken = answer("E");
-        assert_eq!(pool(1, 1).outcome(|_| Some(&broken)).origins[0].reason, Some(FailureReason::MonitorConfigError));
     }
 }

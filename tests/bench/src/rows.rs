@@ -108,7 +108,8 @@ pub(crate) struct Run {
     /// Programs to measure; all unless named.
     #[arg(long, value_delimiter = ',')]
     programs: Vec<Program>,
-    /// How often each cell is measured, in turns with the other programs; the median is told.
+    /// How often each cell is measured, in turns with the other programs; the median is told, of an even number the dearer
+    /// of the two in the middle.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Find out instead how many HTTP probes a second one core makes without losing one.
@@ -186,7 +187,6 @@ impl Run {
         };
         let cell = match program {
             Program::Quorate => self.measure_worker(row, farm, port, folder).await?,
-            Program::Floor if row.kind == Kind::Icmp => self.measure_icmp_floor(row, farm).await?,
             Program::Floor => self.measure_floor(row, farm, port).await?,
             Program::Fping => self.measure(row, farm, &mut peers::fping(row, folder)?).await?,
             Program::Haproxy => match peers::haproxy(row, port, folder)? {
@@ -217,15 +217,12 @@ impl Run {
     async fn measure_floor(&self, row: &Row, farm: &Farm, port: u16) -> Result<Cell> {
         let told = [row.count.to_string(), row.interval_ms.to_string(), row.tick_ms().to_string(), port.to_string()];
         let [count, interval, tick, port] = told.each_ref().map(String::as_str);
-        let mut arguments = vec!["floor", "--count", count, "--interval-ms", interval, "--tick-ms", tick, "--port", port];
+        let mut arguments = vec![if row.kind == Kind::Icmp { "icmp-floor" } else { "floor" }];
+        arguments.extend(["--count", count, "--interval-ms", interval, "--tick-ms", tick]);
+        if row.kind != Kind::Icmp {
+            arguments.extend(["--port", port]);
+        }
         arguments.extend((row.kind == Kind::Tcp).then_some("--tcp"));
-        self.measure(row, farm, &mut Running::start(&std::env::current_exe()?, &arguments)?).await
-    }
-
-    async fn measure_icmp_floor(&self, row: &Row, farm: &Farm) -> Result<Cell> {
-        let told = [row.count.to_string(), row.interval_ms.to_string(), row.tick_ms().to_string()];
-        let [count, interval, tick] = told.each_ref().map(String::as_str);
-        let arguments = ["icmp-floor", "--count", count, "--interval-ms", interval, "--tick-ms", tick];
         self.measure(row, farm, &mut Running::start(&std::env::current_exe()?, &arguments)?).await
     }
 

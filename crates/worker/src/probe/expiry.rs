@@ -46,23 +46,23 @@ impl Expiry {
         let shown = shown();
         let is_soon = days_left <= SOON_DAYS;
         let is_full = all.len() >= REMEMBERED_MAX;
-        let (was_soon, tells) = match all.get_mut(&shown) {
+        let (has_changed, is_a_day_old, tells) = match all.get_mut(&shown) {
             Some(told) => {
                 let was_soon = std::mem::replace(&mut told.is_soon, is_soon);
                 let is_a_day_old = now.saturating_duration_since(told.at) >= DAY;
-                if !is_soon && is_a_day_old {
-                    all.remove(&shown);
-                }
-                (was_soon, is_soon && (is_a_day_old || days_left < all.get(&shown).map_or(i32::MAX, |told| told.days_left)))
+                (was_soon != is_soon, is_a_day_old, is_soon && (is_a_day_old || days_left < told.days_left))
             }
-            None => (false, is_soon && !is_full),
+            None => (false, false, is_soon && !is_full),
         };
+        if !is_soon && is_a_day_old {
+            all.remove(&shown);
+        }
         if tells {
             let Shown { host, port, name } = &shown;
             tracing::warn!(event = "certificate_ends", origin = %host, port, name = %name, days_left, "the certificate of an origin ends soon");
             all.insert(shown, Told { days_left, at: now, is_soon });
         }
-        if tells || was_soon != is_soon {
+        if tells || has_changed {
             gauge!("quorate_worker_certificates_ending")
                 .set(u32::try_from(all.values().filter(|told| told.is_soon).count()).unwrap_or(u32::MAX));
         }

@@ -135,6 +135,7 @@ impl Tls {
             if let Err(error) = &made {
                 tracing::error!(event = "tls_unusable", error = %error, "no HTTPS check can be probed: they abstain");
             }
+            // An error: somebody else has set them, and nobody else does.
             clients.set(made).ok()
         });
     }

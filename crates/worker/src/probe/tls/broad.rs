@@ -19,8 +19,8 @@ use crate::config::{ClientCertificate, TlsPolicy, TlsVersion, ZoneTls};
 use crate::probe::fault::Fault;
 use crate::probe::net::SetupError;
 
-/// Every cipher that authenticates and encrypts and that OpenSSL still has, but for RC4, which it has where it is told to. Level 0 is what TLS 1.0 and 1.1 need for
-/// their signatures; how weak a certificate may be is another question.
+/// Every cipher that authenticates and encrypts and that OpenSSL still has, but for RC4, which it has where it is told to.
+/// Level 0 is what TLS 1.0 and 1.1 need for their signatures; how weak a certificate may be is another question.
 const CIPHERS: &str = "ALL:!aNULL:!eNULL:!RC4:@SECLEVEL=0";
 /// The first alone gets a key share. Without the hybrids, whose long hello old servers do not take.
 const GROUPS: &str = "X25519:P-256:X448:P-384:P-521";
