@@ -28,6 +28,9 @@ pub(crate) enum Fault {
     /// The address has been asked by this worker as often as it may be.
     #[error("this worker has asked the address as often as it may")]
     Capped,
+    /// Connections by OpenSSL, which takes most, are all taken.
+    #[error("this worker has as many OpenSSL connections as it may")]
+    Crowded,
     /// Before a packet left: no socket, or not from that source address.
     #[error("no socket to probe from")]
     Socket(#[source] io::Error),
@@ -98,6 +101,7 @@ impl Fault {
             | Self::Ping { .. }
             | Self::NoIcmp
             | Self::Capped
+            | Self::Crowded
             | Self::PortUnreachable => false,
         }
     }

@@ -103,6 +103,7 @@ impl Exchange<'_> {
         library: Library,
         attempt: &mut Attempt<'_>,
     ) -> Result<Answer<Secured<TcpStream>>, Fault> {
+        let slot = self.net.tls.slot(library)?;
         let started = attempt.since();
         let stream = self.net.connect_to(self.address, attempt).await?;
         // The request follows the end of the handshake and must not wait until that is acknowledged.
@@ -121,8 +122,7 @@ impl Exchange<'_> {
         if let Some(days_left) = days_left.filter(|_| self.hop.is_trusted()) {
             self.net.expiry.note(|| self.shown(), days_left, attempt.since());
         }
-        let secured = secured?;
-        self.request(secured, started, attempt).await
+        self.request(secured?.in_slot(slot), started, attempt).await
     }
 
     fn shown(&self) -> Shown {

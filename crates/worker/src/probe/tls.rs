@@ -9,6 +9,7 @@ mod broad;
 mod fuzz;
 mod memory;
 mod modern;
+mod ration;
 mod trust;
 
 use std::borrow::Cow;
@@ -18,10 +19,11 @@ use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
 use std::{fmt, io};
 
+use metrics::counter;
 use openssl::x509::X509;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::SetOnce;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce};
 use tokio::time::{Instant, timeout_at};
 use tokio_openssl::SslStream;
 use tokio_rustls::client::TlsStream;
@@ -29,6 +31,7 @@ use tokio_rustls::client::TlsStream;
 use self::broad::Broad;
 pub(crate) use self::memory::Memory;
 use self::modern::Modern;
+use self::ration::Rationed;
 use self::trust::{Refused, Trust};
 use super::fault::Fault;
 use super::net::SetupError;
@@ -37,6 +40,13 @@ use crate::config::{TlsPolicy, ZoneTls};
 
 /// The only protocol that we speak over it, as ALPN has it.
 const HTTP_1_1: &[u8] = b"http/1.1";
+/// Bytes of a handshake that rustls is given, which keeps them twice at times: nearly every server needs less.
+const MODERN_BYTES_MAX: usize = 10 * 1024;
+/// Bytes of a handshake that OpenSSL is given, which is asked where that was not enough: long chains, and long lists of
+/// authorities for our certificate.
+const BROAD_BYTES_MAX: usize = 64 * 1024;
+/// Connections by OpenSSL at once: each holds some five times what one by rustls does, whoever the server is.
+pub(super) const BROAD_AT_ONCE_MAX: usize = 256;
 
 /// How to shake hands, once somebody has to.
 #[derive(Debug)]
@@ -45,7 +55,11 @@ pub(super) struct Tls {
     begun: Once,
     /// The system's authorities, and what the libraries make of them, take some MiB: who has plain checks only does without.
     clients: Arc<SetOnce<Result<Clients, SetupError>>>,
+    slots: Arc<Semaphore>,
 }
+
+/// One of the few connections that OpenSSL may hold.
+pub(super) type Slot = OwnedSemaphorePermit;
 
 /// How to shake hands: as ourselves, or in the name of a zone.
 #[derive(Debug)]
@@ -90,11 +104,13 @@ pub(super) struct Secured<S> {
     stream: Either<S>,
     /// Whole days until the server's certificate ends, negative once it has.
     pub(super) certificate_days_left: Option<i32>,
+    /// Given back with the end of the connection.
+    _slot: Option<Slot>,
 }
 
 enum Either<S> {
-    Modern(Box<TlsStream<S>>),
-    Broad(SslStream<S>),
+    Modern(Box<TlsStream<Rationed<S>>>),
+    Broad(SslStream<Rationed<S>>),
 }
 
 impl Tls {
@@ -105,7 +121,8 @@ impl Tls {
     pub(super) fn new(extra_ca_pem: Option<&str>, zones: &[ZoneTls], policy: TlsPolicy) -> Result<Self, SetupError> {
         let is_configured = extra_ca_pem.is_some() || !zones.is_empty();
         let clients = is_configured.then(|| Clients::new(extra_ca_pem, zones, policy)).transpose()?;
-        Ok(Self { policy, begun: Once::new(), clients: Arc::new(SetOnce::new_with(clients.map(Ok))) })
+        let clients = Arc::new(SetOnce::new_with(clients.map(Ok)));
+        Ok(Self { policy, begun: Once::new(), clients, slots: Arc::new(Semaphore::new(BROAD_AT_ONCE_MAX)) })
     }
 
     /// Whether [`clients`](Self::clients) need not be made any more.
@@ -125,6 +142,20 @@ impl Tls {
             timeout_at(until, self.clients.wait()).await.map_err(|late| Fault::TlsSetup(late.into()))?
         };
         made.as_ref().map_err(|error| Fault::TlsSetup(io::Error::other(error.to_string())))
+    }
+
+    /// What a connection by this library takes, if that is anything. Nobody waits for it: the time would be the origin's.
+    ///
+    /// # Errors
+    /// `Crowded`: there is none.
+    pub(super) fn slot(&self, library: Library) -> Result<Option<Slot>, Fault> {
+        if library == Library::Modern {
+            return Ok(None);
+        }
+        self.slots.clone().try_acquire_owned().map(Some).map_err(|_none_left| {
+            counter!("quorate_worker_probes_crowded_total").increment(1);
+            Fault::Crowded
+        })
     }
 
     /// In a thread of its own: it reads files, and other probes go on meanwhile.
@@ -175,18 +206,19 @@ impl Clients {
         library: Library,
     ) -> Result<Secured<S>, Fault> {
         let client = self.client(peer);
-        let (stream, validity) = match &client.modern {
+        let (mut stream, validity) = match &client.modern {
             Some(modern) if library == Library::Modern => {
-                let (stream, validity) = modern.handshake(stream, peer).await?;
+                let (stream, validity) = modern.handshake(Rationed::new(stream, MODERN_BYTES_MAX), peer).await?;
                 (Either::Modern(Box::new(stream)), validity)
             }
             _ => {
-                let (stream, validity) = client.broad.handshake(stream, peer).await?;
+                let (stream, validity) = client.broad.handshake(Rationed::new(stream, BROAD_BYTES_MAX), peer).await?;
                 (Either::Broad(stream), validity)
             }
         };
+        stream.rationed().renew();
         let now = UnixTime::now();
-        Ok(Secured { stream, certificate_days_left: validity.map(|validity| validity.days_left(now)) })
+        Ok(Secured { stream, certificate_days_left: validity.map(|validity| validity.days_left(now)), _slot: None })
     }
 
     fn client(&self, peer: &Peer<'_>) -> &Client {
@@ -234,12 +266,32 @@ impl<S> fmt::Debug for Secured<S> {
     }
 }
 
+impl<S> Secured<S> {
+    /// Takes the slot as its own.
+    pub(super) fn in_slot(self, slot: Option<Slot>) -> Self {
+        Self { _slot: slot, ..self }
+    }
+}
+
+impl<S> Either<S> {
+    fn rationed(&mut self) -> &mut Rationed<S> {
+        match self {
+            Self::Modern(stream) => stream.get_mut().0,
+            Self::Broad(stream) => stream.get_mut(),
+        }
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let had = buffer.filled().len();
         let read = match &mut self.stream {
             Either::Modern(stream) => Pin::new(stream).poll_read(cx, buffer),
             Either::Broad(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
+        if buffer.filled().len() > had {
+            self.stream.rationed().renew();
+        }
         match read {
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
             read => read,

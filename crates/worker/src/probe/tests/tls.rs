@@ -1,5 +1,6 @@
 //! HTTPS origins of every kind.
 
+mod bounds;
 mod origin;
 mod resumption;
 mod weak;

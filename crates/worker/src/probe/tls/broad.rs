@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
-use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslOptions, SslRef, SslVerifyMode, SslVersion};
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslMode, SslOptions, SslRef, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -122,6 +122,8 @@ fn connector(policy: TlsPolicy) -> Result<SslConnectorBuilder, ErrorStack> {
     builder.set_cipher_list(CIPHERS)?;
     builder.set_groups_list(GROUPS)?;
     builder.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT | IGNORE_UNEXPECTED_EOF));
+    // What has been sent is not held while an answer is waited for.
+    builder.set_mode(SslMode::RELEASE_BUFFERS);
     // Each protocol with its length before it.
     builder.set_alpn_protos(&[b"\x08", HTTP_1_1].concat())?;
     Ok(builder)
