@@ -1,6 +1,7 @@
 //! `cargo xtask test`.
 
 use anyhow::Result;
+use tokio::process::Command;
 
 use crate::command::{self, cargo};
 use crate::database::Database;
@@ -21,6 +22,12 @@ async fn run_tests(database: &Database, arguments: &[String]) -> Result<()> {
     // The runner shows nothing of a test that passes, so it is said here.
     if std::env::var_os(VENDOR_DOCUMENT).is_none_or(|path| path.is_empty()) {
         eprintln!("SKIPPED: nothing is held against the vendor's OpenAPI document; {VENDOR_DOCUMENT} says where a copy is");
+    }
+    let namespace: &[&str] = if rustix::process::geteuid().is_root() { &["--net"] } else { &["--user", "--map-root-user", "--net"] };
+    let mut unshare = Command::new("unshare");
+    unshare.args(namespace).arg("true");
+    if !command::works(unshare).await {
+        eprintln!("SKIPPED: tests that make a network of their own, which this system does not let us");
     }
     let mut tests = if command::works(cargo(&["nextest", "--version"])).await {
         cargo(&["nextest", "run", "--no-fail-fast"])

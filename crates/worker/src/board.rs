@@ -5,7 +5,7 @@
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +47,10 @@ pub(crate) struct Board {
     /// Checks that can be run.
     running: usize,
     pub(crate) checks_max: usize,
+    /// Checks that could be run, were there room.
+    waiting: BTreeSet<(Bucket, CheckId)>,
+    /// Since somebody waits, somebody has left.
+    has_room_again: bool,
     capabilities: Capabilities,
 }
 
@@ -96,6 +100,8 @@ impl Board {
             checks: 0,
             running: 0,
             checks_max: CHECKS_MAX,
+            waiting: BTreeSet::new(),
+            has_room_again: false,
             capabilities,
         }
     }
@@ -144,6 +150,10 @@ impl Board {
     /// Holds a manifest instead of what was held. A check whose generation stays keeps its vote.
     pub(crate) fn adopt(&mut self, bucket: Bucket, manifest: Manifest, now: Instant) {
         let mut old: BTreeMap<CheckId, Slot> = self.release(bucket).into_iter().map(|slot| (slot.id, slot)).collect();
+        // First, so that their room is there for others.
+        for slot in old.values().filter(|slot| manifest.entries.binary_search_by_key(&slot.id, |entry| entry.id).is_err()) {
+            self.stop(bucket, slot);
+        }
         let mut slots = Vec::with_capacity(manifest.entries.len());
         for Entry { id, wire } in manifest.entries {
             let slot = match old.remove(&id) {
@@ -158,19 +168,18 @@ impl Board {
             };
             slots.push(slot);
         }
-        for gone in old.values() {
-            self.stop(bucket, gone);
-        }
         self.checks += slots.len();
         *self.held_of_mut(bucket) = Some(Held { version: manifest.version, hash: manifest.hash, slots });
+        self.take_up(now);
     }
 
     /// Holds nothing of a bucket any more. Whether something was held.
-    pub(crate) fn drop_bucket(&mut self, bucket: Bucket) -> bool {
+    pub(crate) fn drop_bucket(&mut self, bucket: Bucket, now: Instant) -> bool {
         let was_held = self.held_of(bucket).is_some();
         for gone in self.release(bucket) {
             self.stop(bucket, &gone);
         }
+        self.take_up(now);
         was_held
     }
 
@@ -260,15 +269,19 @@ impl Board {
             (slot.voter, slot.detail, slot.abstention) = (before.voter, before.detail, before.abstention);
             slot.finished = before.finished;
         }
+        let mut has_room = true;
         let runnable = Check::try_from(&spec).map_err(|error| error.to_string()).and_then(|check| {
             let target = Target::new(&check).and_then(|target| self.capabilities.allow(&target).map(|()| target));
             let mut target = target.map_err(|error| error.to_string())?;
             if self.running >= self.checks_max {
+                has_room = false;
                 return Err(format!("this worker runs at most {} checks", self.checks_max));
             }
             self.asks.share(&mut target);
             let (key, member) = (JobKey::of(&check), Member { pool: check.pool_id, bucket, check: id });
-            let job = self.jobs.join(key, member, &check, target, now).map_err(|error| error.to_string())?;
+            let joined = self.jobs.join(key, member, &check, target, now);
+            has_room = joined.is_ok();
+            let job = joined.map_err(|error| error.to_string())?;
             Ok((check, job))
         });
         match runnable {
@@ -283,6 +296,9 @@ impl Board {
                 slot.voter = Voter::default().observe(Observation::ConfigError, Thresholds::new(0, 0));
                 slot.detail = Detail { reason: Some(FailureReason::MonitorConfigError), ..Detail::default() };
                 slot.run = Run::Rejected(error.into());
+                if !has_room {
+                    self.waiting.insert((bucket, id));
+                }
             }
         }
         slot
@@ -292,11 +308,37 @@ impl Board {
         if let Run::Probed { job, .. } = slot.run {
             self.jobs.leave(job, bucket, slot.id);
             self.running -= 1;
+            self.has_room_again = true;
+        } else {
+            self.waiting.remove(&(bucket, slot.id));
+        }
+    }
+
+    /// Runs checks that have waited for room, as far as there is some.
+    fn take_up(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.has_room_again) {
+            return;
+        }
+        for (bucket, check) in std::mem::take(&mut self.waiting) {
+            let Some((position, before)) = self.held_of_mut(bucket).as_mut().and_then(|held| held.take(check)) else { continue };
+            let slot = self.start(bucket, check, before.wire.clone(), Some(&before), now);
+            if matches!(slot.run, Run::Probed { .. }) {
+                self.outboxes.put(bucket, check);
+            }
+            if let Some(held) = self.held_of_mut(bucket) {
+                held.slots.insert(position, slot);
+            }
         }
     }
 }
 
 impl Held {
+    /// Leaves its place to another.
+    fn take(&mut self, check: CheckId) -> Option<(usize, Slot)> {
+        let position = self.slots.binary_search_by_key(&check, |slot| slot.id).ok()?;
+        Some((position, self.slots.remove(position)))
+    }
+
     fn find(&mut self, check: CheckId) -> Option<(usize, &mut Slot)> {
         let position = self.slots.binary_search_by_key(&check, |slot| slot.id).ok()?;
         Some((position, self.slots.get_mut(position)?))

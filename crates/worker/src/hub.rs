@@ -176,7 +176,7 @@ impl Hub {
     /// This worker has no seat in the bucket any more. Only its owner's word counts: a standby that
     /// lags would take away what the owner believes is held.
     pub(crate) fn drop_bucket(&self, bucket: Bucket, from: From) {
-        if from == From::Owner && self.board().drop_bucket(bucket) {
+        if from == From::Owner && self.board().drop_bucket(bucket, Instant::now()) {
             self.bucket_changed(bucket);
         }
     }

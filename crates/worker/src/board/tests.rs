@@ -129,6 +129,38 @@ fn a_probe_of_an_old_generation_says_nothing_under_the_new_one() {
 }
 
 #[test]
+fn what_an_account_wants_beyond_its_share_votes_config_error_until_there_is_room() {
+    let now = Instant::now();
+    let mut board = Board::new(&"lhr".parse().expect("a code"), Capabilities::NONE, Caps::new(2), now);
+    let checks = [80, 81, 82].map(|port| Check { interval: Duration::from_secs(1), ..check(port) });
+    hold(&mut board, 1, &checks, now);
+    for check in &checks[..2] {
+        finish(&mut board, check, &outcome(Finding::Passed), now, now);
+    }
+    assert_eq!(states(&board, now), [VoteState::Up, VoteState::Up, VoteState::ConfigError]);
+    let rejected = board.rejected(BUCKET);
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
+    assert_eq!(rejected[0].error, "this worker makes at most 2 probes a second for one account");
+
+    hold(&mut board, 2, &checks[1..], now);
+    assert_eq!(states(&board, now), [VoteState::Up, VoteState::Unknown], "the first has left its room");
+    assert!(finish(&mut board, &checks[2], &outcome(Finding::Passed), now, now));
+    assert_eq!((states(&board, now), board.rejected_count(BUCKET)), (vec![VoteState::Up, VoteState::Up], 0));
+
+    let other = Bucket::new(4).expect("below 1024");
+    board.adopt(other, Manifest::apply(None, &whole(4, 1, &checks[..1])).expect("whole"), now);
+    assert_eq!(board.rejected_count(other), 1, "in whatever bucket");
+    hold(&mut board, 3, &checks[1..], now);
+    assert_eq!(board.rejected_count(other), 1, "nobody has left");
+    hold(&mut board, 4, &checks[2..], now);
+    assert_eq!(board.rejected_count(other), 0, "the room of another bucket's is as good");
+    hold(&mut board, 5, &checks[1..], now);
+    assert_eq!((states(&board, now)[0], board.rejected_count(BUCKET)), (VoteState::ConfigError, 1));
+    assert!(board.drop_bucket(other, now));
+    assert_eq!((states(&board, now), board.rejected_count(BUCKET)), (vec![VoteState::Unknown, VoteState::Up], 0));
+}
+
+#[test]
 fn thresholds_are_each_checks_own_where_a_probe_is_shared() {
     let now = Instant::now();
     let mut board = board(now);
@@ -188,7 +220,7 @@ fn a_new_generation_starts_unknown_and_the_others_keep_their_votes() {
     assert_eq!(states(&board, now), [VoteState::Down, VoteState::Up]);
     assert_eq!(board.checks(), 2);
     assert!(!board.finished(jobs[1], &outcome(Finding::Passed), started, started));
-    assert!(board.drop_bucket(BUCKET) && !board.drop_bucket(BUCKET));
+    assert!(board.drop_bucket(BUCKET, now) && !board.drop_bucket(BUCKET, now));
     assert_eq!((board.checks(), board.running, board.take_due(now + Duration::from_mins(1), 9).len()), (0, 0, 0));
 }
 
@@ -200,7 +232,7 @@ fn a_bucket_that_goes_takes_nothing_from_another_that_has_the_same_check() {
     hold(&mut board, 1, std::slice::from_ref(&check), now);
     let other = Bucket::new(4).expect("below 1024");
     board.adopt(other, Manifest::apply(None, &whole(4, 1, std::slice::from_ref(&check))).expect("whole"), now);
-    assert!(board.drop_bucket(BUCKET));
+    assert!(board.drop_bucket(BUCKET, now));
     let started = now + Duration::from_millis(250);
     let starts = board.take_due(started, 9);
     assert_eq!((starts.len(), board.running), (1, 1));

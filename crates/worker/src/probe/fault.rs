@@ -28,9 +28,6 @@ pub(crate) enum Fault {
     /// The address has been asked by this worker as often as it may be.
     #[error("this worker has asked the address as often as it may")]
     Capped,
-    /// Connections by OpenSSL, which takes most, are all taken.
-    #[error("this worker has as many OpenSSL connections as it may")]
-    Crowded,
     /// Before a packet left: no socket, or not from that source address.
     #[error("no socket to probe from")]
     Socket(#[source] io::Error),
@@ -73,10 +70,14 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Whether another TLS library may bring further what has failed so; a certificate that is refused by one is
-    /// refused by both.
-    pub(crate) const fn is_of_a_secured_exchange(&self) -> bool {
-        matches!(self, Self::Modern(_) | Self::Http(_) | Self::NotHttp(_))
+    /// Whether another TLS library may bring further what has failed so: what TLS itself ended, and not what the origin did
+    /// with a connection that stood. A certificate that is refused by one is refused by both.
+    pub(crate) fn is_of_tls(&self) -> bool {
+        match self {
+            Self::Modern(_) => true,
+            Self::Http(error) => error.get_ref().and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>()).is_some(),
+            _ => false,
+        }
     }
 
     /// Whether time ran out, which alone is tried again: everything else is an answer.
@@ -101,7 +102,6 @@ impl Fault {
             | Self::Ping { .. }
             | Self::NoIcmp
             | Self::Capped
-            | Self::Crowded
             | Self::PortUnreachable => false,
         }
     }

@@ -87,9 +87,14 @@ impl Exchange<'_> {
         let tls = self.net.tls.clients(attempt.deadline).await?;
         let library = tls.library(&peer);
         let answer = match self.secured_by(tls, &peer, library, attempt).await {
-            Err(fault) if library == Library::Modern && fault.is_of_a_secured_exchange() => {
+            Err(fault) if library == Library::Modern && fault.is_of_tls() => {
                 peer.needs_broad();
-                self.secured_by(tls, &peer, Library::Broad, attempt).await
+                self.net.claim(self.address.ip(), attempt)?;
+                match self.secured_by(tls, &peer, Library::Broad, attempt).await {
+                    // What failed first names the reason.
+                    Err(Fault::Connect { .. } | Fault::Deadline(Phase::Connect)) => Err(fault),
+                    done => done,
+                }
             }
             done => done,
         };
@@ -103,7 +108,6 @@ impl Exchange<'_> {
         library: Library,
         attempt: &mut Attempt<'_>,
     ) -> Result<Answer<Secured<TcpStream>>, Fault> {
-        let slot = self.net.tls.slot(library)?;
         let started = attempt.since();
         let stream = self.net.connect_to(self.address, attempt).await?;
         // The request follows the end of the handshake and must not wait until that is acknowledged.
@@ -122,7 +126,7 @@ impl Exchange<'_> {
         if let Some(days_left) = days_left.filter(|_| self.hop.is_trusted()) {
             self.net.expiry.note(|| self.shown(), days_left, attempt.since());
         }
-        self.request(secured?.in_slot(slot), started, attempt).await
+        self.request(secured?, started, attempt).await
     }
 
     fn shown(&self) -> Shown {

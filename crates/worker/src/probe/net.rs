@@ -105,17 +105,24 @@ impl Prober for NetProber {
             };
             let finding = match done {
                 Ok(()) => Finding::Passed,
-                Err(fault) if fault.timed_out() && attempts <= target.retries => continue,
-                Err(fault) => {
-                    let finding = classify(&fault);
-                    tracing::debug!(probe.kind = target.kind(), probe.finding = ?finding, probe.fault = ?fault, "a probe did not pass");
-                    finding
+                Err(fault @ Fault::Forbidden(_)) => {
+                    attempt.forget();
+                    told(target, &fault)
                 }
+                Err(fault) if fault.timed_out() && attempts <= target.retries => continue,
+                Err(fault) => told(target, &fault),
             };
             let Attempt { phases, response_code, rtt, certificate_days_left, .. } = attempt;
             return Outcome { finding, response_code, rtt, phases, certificate_days_left, attempts };
         }
     }
+}
+
+/// What is found where a probe did not pass.
+fn told(target: &Target, fault: &Fault) -> Finding {
+    let finding = classify(fault);
+    tracing::debug!(probe.kind = target.kind(), probe.finding = ?finding, probe.fault = ?fault, "a probe did not pass");
+    finding
 }
 
 impl Net {
@@ -143,12 +150,21 @@ impl Net {
                 addresses.into_iter().min().ok_or(Fault::NoAddress)?
             }
         };
+        self.claim(address, attempt)?;
+        Ok(address)
+    }
+
+    /// Counts a connection to an address that was judged.
+    ///
+    /// # Errors
+    /// `Capped`: it is one too many.
+    pub(super) fn claim(&self, address: IpAddr, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
         attempt.connections = attempt.connections.saturating_add(1);
         let reached = destination(address);
         // What is the operator's own is no third party to protect.
         let is_let = self.policy.names(reached) || self.limit.take(reached, attempt.asker, attempt.connections, attempt.since());
         attempt.skip();
-        if is_let { Ok(address) } else { Err(Fault::Capped) }
+        if is_let { Ok(()) } else { Err(Fault::Capped) }
     }
 
     /// Where to probe an address from, unless the system chooses: an address reaches its own family,

@@ -29,7 +29,7 @@ use quorate_core::ids::CheckId;
 use quorate_core::region::Region;
 use quorate_proto::join::JoinToken;
 
-use super::{Capabilities, Finding, NetProber, Outcome, Phase, Prober, Target};
+use super::{Capabilities, Finding, NetProber, Outcome, Phase, Phases, Prober, Target};
 use crate::config::{ResolverConfig, WorkerConfig};
 
 /// A prober that may reach loopback, and asks nobody for names.

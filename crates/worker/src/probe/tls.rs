@@ -19,11 +19,10 @@ use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
 use std::{fmt, io};
 
-use metrics::counter;
 use openssl::x509::X509;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce};
+use tokio::sync::SetOnce;
 use tokio::time::{Instant, timeout_at};
 use tokio_openssl::SslStream;
 use tokio_rustls::client::TlsStream;
@@ -40,13 +39,11 @@ use crate::config::{TlsPolicy, ZoneTls};
 
 /// The only protocol that we speak over it, as ALPN has it.
 const HTTP_1_1: &[u8] = b"http/1.1";
-/// Bytes of a handshake that rustls is given, which keeps them twice at times: nearly every server needs less.
+/// Bytes of a handshake that rustls is given, which keeps them twice at times.
 const MODERN_BYTES_MAX: usize = 10 * 1024;
 /// Bytes of a handshake that OpenSSL is given, which is asked where that was not enough: long chains, and long lists of
 /// authorities for our certificate.
 const BROAD_BYTES_MAX: usize = 64 * 1024;
-/// Connections by OpenSSL at once: each holds some five times what one by rustls does, whoever the server is.
-pub(super) const BROAD_AT_ONCE_MAX: usize = 256;
 
 /// How to shake hands, once somebody has to.
 #[derive(Debug)]
@@ -55,11 +52,7 @@ pub(super) struct Tls {
     begun: Once,
     /// The system's authorities, and what the libraries make of them, take some MiB: who has plain checks only does without.
     clients: Arc<SetOnce<Result<Clients, SetupError>>>,
-    slots: Arc<Semaphore>,
 }
-
-/// One of the few connections that OpenSSL may hold.
-pub(super) type Slot = OwnedSemaphorePermit;
 
 /// How to shake hands: as ourselves, or in the name of a zone.
 #[derive(Debug)]
@@ -104,8 +97,6 @@ pub(super) struct Secured<S> {
     stream: Either<S>,
     /// Whole days until the server's certificate ends, negative once it has.
     pub(super) certificate_days_left: Option<i32>,
-    /// Given back with the end of the connection.
-    _slot: Option<Slot>,
 }
 
 enum Either<S> {
@@ -121,8 +112,7 @@ impl Tls {
     pub(super) fn new(extra_ca_pem: Option<&str>, zones: &[ZoneTls], policy: TlsPolicy) -> Result<Self, SetupError> {
         let is_configured = extra_ca_pem.is_some() || !zones.is_empty();
         let clients = is_configured.then(|| Clients::new(extra_ca_pem, zones, policy)).transpose()?;
-        let clients = Arc::new(SetOnce::new_with(clients.map(Ok)));
-        Ok(Self { policy, begun: Once::new(), clients, slots: Arc::new(Semaphore::new(BROAD_AT_ONCE_MAX)) })
+        Ok(Self { policy, begun: Once::new(), clients: Arc::new(SetOnce::new_with(clients.map(Ok))) })
     }
 
     /// Whether [`clients`](Self::clients) need not be made any more.
@@ -142,20 +132,6 @@ impl Tls {
             timeout_at(until, self.clients.wait()).await.map_err(|late| Fault::TlsSetup(late.into()))?
         };
         made.as_ref().map_err(|error| Fault::TlsSetup(io::Error::other(error.to_string())))
-    }
-
-    /// What a connection by this library takes, if that is anything. Nobody waits for it: the time would be the origin's.
-    ///
-    /// # Errors
-    /// `Crowded`: there is none.
-    pub(super) fn slot(&self, library: Library) -> Result<Option<Slot>, Fault> {
-        if library == Library::Modern {
-            return Ok(None);
-        }
-        self.slots.clone().try_acquire_owned().map(Some).map_err(|_none_left| {
-            counter!("quorate_worker_probes_crowded_total").increment(1);
-            Fault::Crowded
-        })
     }
 
     /// In a thread of its own: it reads files, and other probes go on meanwhile.
@@ -218,7 +194,7 @@ impl Clients {
         };
         stream.rationed().renew();
         let now = UnixTime::now();
-        Ok(Secured { stream, certificate_days_left: validity.map(|validity| validity.days_left(now)), _slot: None })
+        Ok(Secured { stream, certificate_days_left: validity.map(|validity| validity.days_left(now)) })
     }
 
     fn client(&self, peer: &Peer<'_>) -> &Client {
@@ -263,13 +239,6 @@ impl From<Refused> for Fault {
 impl<S> fmt::Debug for Secured<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secured").field("certificate_days_left", &self.certificate_days_left).finish_non_exhaustive()
-    }
-}
-
-impl<S> Secured<S> {
-    /// Takes the slot as its own.
-    pub(super) fn in_slot(self, slot: Option<Slot>) -> Self {
-        Self { _slot: slot, ..self }
     }
 }
 

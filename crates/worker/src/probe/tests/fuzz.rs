@@ -80,7 +80,7 @@ pub(in crate::probe) fn attack(name: &str, target: impl Fn(&[u8])) {
     }
 }
 
-fn corpus(name: &str) -> Vec<Vec<u8>> {
+pub(in crate::probe) fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name);
     let read = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<_> = read.map(|entry| entry.expect("a file").path()).collect();

@@ -240,11 +240,16 @@ async fn a_reset_is_a_reset_in_every_phase() {
 #[tokio::test]
 async fn redirects_are_followed_ten_times_and_judged_at_the_end() {
     let follow = |ask: &mut HttpProbe| ask.follow_redirects = true;
-    // `/n` leads to `/n-1`, and `/0` is there.
+    // `/n` leads to `/n-1`, and `/0` is there; `/inside/0` leads to a metadata service.
     let server = Server::start(|mut stream| async move {
         let head = read_head(&mut stream).await;
-        let path: usize = head.split(' ').nth(1).and_then(|path| path[1..].parse().ok()).expect("a number");
-        let next = path.checked_sub(1).map(|next| format!("HTTP/1.1 307 Go\r\nLocation: /{next}\r\n\r\n"));
+        let (folder, number) = head.split(' ').nth(1).and_then(|path| path.rsplit_once('/')).expect("a path");
+        let next = match (folder, number.parse::<usize>().expect("a number").checked_sub(1)) {
+            (folder, Some(next)) => Some(format!("{folder}/{next}")),
+            ("/inside", None) => Some("http://169.254.169.254/".to_owned()),
+            (_, None) => None,
+        };
+        let next = next.map(|next| format!("HTTP/1.1 307 Go\r\nLocation: {next}\r\n\r\n"));
         send(&mut stream, &[next.as_deref().unwrap_or(OK)]).await;
     })
     .await;
@@ -256,6 +261,7 @@ async fn redirects_are_followed_ten_times_and_judged_at_the_end() {
     };
     assert_eq!(find(&path("/10")).await, Finding::Passed);
     assert_eq!(server.came(), 11);
+    assert_eq!(find(&path("/inside/3")).await, failed(R::DnsInternal), "the fourth hop leads where nobody may");
     let outcome = ask(&prober(|_| {}), &path("/11")).await;
     assert_eq!((outcome.finding, outcome.response_code), (failed(R::HttpInvalidResponse), Some(307)));
     for (location, finding) in [

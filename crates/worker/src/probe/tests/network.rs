@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 /// Set in the process that runs inside.
 const INSIDE: &str = "QUORATE_TEST_NETWORK";
+/// Set where no test may be skipped.
+const REQUIRED: &str = "QUORATE_TEST_NETWORKS_REQUIRED";
 
 /// What every network has: loopback, and every address of both families behind it. A packet to an
 /// address that nobody has is sent, and lost.
@@ -13,7 +15,7 @@ const LOOPBACK: &str = "PATH=$PATH:/usr/sbin:/sbin; set -e; ip link set lo up; i
 
 /// Runs `test`, an async closure of the test that calls this, in a network that `setup`, a shell
 /// script, makes: by running that one test again in a process of its own. Where the system allows
-/// nobody a namespace the test is skipped, and says so.
+/// nobody a namespace the test is skipped, and says so, as `cargo xtask test` does.
 pub(in crate::probe) fn within<T: AsyncFnOnce()>(setup: &str, test: T) {
     run(setup, &[], test);
 }
@@ -31,6 +33,7 @@ fn run<T: AsyncFnOnce()>(setup: &str, wrapper: &[&str], test: T) {
     let namespace: &[&str] = if nix::unistd::geteuid().is_root() { &["--net"] } else { &["--user", "--map-root-user", "--net"] };
     let possible = Command::new("unshare").args(namespace).arg("true").stdin(Stdio::null()).output();
     if !possible.as_ref().is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os(REQUIRED).is_none(), "this system makes no network namespace: {possible:?}");
         return eprintln!("SKIPPED: this system makes no network namespace: {possible:?}");
     }
     // `crate::module::test::{{closure}}`

@@ -1,5 +1,6 @@
 //! HTTP over TLS, ended where it can end once the handshake is done.
 
+use std::io::{Read as _, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,10 @@ use quorate_core::failure::FailureReason as R;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_openssl::SslStream;
 
+use super::checks::http_check;
 use super::server::{Server, hold, read_head};
 use super::tls::{Leaf, check};
-use super::{Finding, failed, find, impatient};
+use super::{Finding, Prober as _, Target, failed, find, impatient, prober};
 
 /// How a server leaves.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +79,7 @@ async fn the_end_of_a_connection_is_judged_as_it_is_without_tls() {
                 ask.expected_body = "ok".to_owned();
             });
             assert_eq!(find(&check).await, finding, "{version:?}: {said:?}, then {leaving:?}");
+            assert_eq!(server.came(), 1, "{version:?}: {said:?}, then {leaving:?}: no request is made twice");
         }
         for said in ["", "HTTP/1.1 200 OK\r\nX", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nall is"] {
             let server = saying(version, said, Never).await;
@@ -107,5 +110,43 @@ async fn a_handshake_that_is_cut_in_its_middle_is_told_by_how() {
     };
     for (by_reset, reason) in [(false, R::TlsHandshakeFailure), (true, R::ConnectionReset)] {
         assert_eq!(find(&check(&cut(by_reset).await, |_| {})).await, failed(reason), "by reset: {by_reset}");
+    }
+}
+
+/// Whoever comes first is heard; nobody after that.
+#[tokio::test]
+async fn a_handshake_that_failed_is_told_where_no_second_one_is_let_in() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a probe");
+        drop(listener);
+        assert!(stream.read(&mut [0; 4096]).is_ok_and(|bytes| bytes > 100), "a ClientHello");
+        // An internal error.
+        stream.write_all(b"\x15\x03\x03\x00\x02\x02\x50").expect("the probe listens");
+    });
+    let found = find(&http_check("127.0.0.1", port, |ask| ask.tls = true)).await;
+    serving.join().expect("no panic");
+    assert_eq!(found, failed(R::TlsHandshakeFailure));
+}
+
+#[tokio::test]
+async fn a_handshake_that_trickles_does_not_move_the_deadline() {
+    // A record that is as long as one may be.
+    let server = Server::start(|mut stream| async move {
+        stream.write_all(b"\x16\x03\x03\x40\x00").await.expect("the probe listens");
+        let mut beat = tokio::time::interval(Duration::from_millis(10));
+        while stream.write_all(b"\x02").await.is_ok() {
+            beat.tick().await;
+        }
+    })
+    .await;
+    let target = Target::new(&impatient(check(&server, |_| {}))).expect("runnable");
+    let prober = prober(|_| {});
+    // By rustls, and then by OpenSSL.
+    for _library in 0..2 {
+        let started = std::time::Instant::now();
+        assert_eq!(prober.probe_once(&target).await.finding, failed(R::TlsHandshakeFailure));
+        assert!(started.elapsed() < 3 * target.timeout, "{:?}", started.elapsed());
     }
 }

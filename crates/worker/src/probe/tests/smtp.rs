@@ -35,6 +35,21 @@ async fn server(replies: &'static [&'static str], on: &str) -> (Server, tokio::s
     (server, heard)
 }
 
+/// Says these, and hears a line after each that is one; then resets the connection.
+async fn resetting_after(replies: &'static [&'static str]) -> Server {
+    Server::start(move |stream| async move {
+        let mut stream = BufReader::new(stream);
+        for reply in replies {
+            stream.write_all(reply.as_bytes()).await.expect("the probe listens");
+            if reply.ends_with('\n') {
+                assert!(stream.read_line(&mut String::new()).await.is_ok());
+            }
+        }
+        socket2::SockRef::from(stream.get_ref()).set_linger(Some(std::time::Duration::ZERO)).expect("a socket");
+    })
+    .await
+}
+
 fn check(server: &Server) -> Check {
     Check { probe: Probe::Smtp, ..tcp_check(&server.address.ip().to_string(), server.address.port()) }
 }
@@ -121,12 +136,7 @@ async fn what_is_no_mail_server_fails_at_once() {
             assert!(BufReader::new(&mut stream).read_line(&mut String::new()).await.is_ok());
         })
         .await,
-        Server::start(|mut stream| async move {
-            stream.write_all(GREETING.as_bytes()).await.expect("the probe listens");
-            assert!(BufReader::new(&mut stream).read_line(&mut String::new()).await.is_ok());
-            socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).expect("a socket");
-        })
-        .await,
+        resetting_after(&[GREETING]).await,
     );
     let prober = prober(|_| {});
     let retrying = |server: &Server| Check { retries: 3, ..check(server) };
@@ -138,6 +148,10 @@ async fn what_is_no_mail_server_fails_at_once() {
     ] {
         assert_eq!((outcome.finding, outcome.attempts), (failed(reason), 1), "{name}");
     }
+    for replies in [&[][..], &["220 half a greet"], &[GREETING, HELLO]] {
+        let server = resetting_after(replies).await;
+        assert_eq!(ask(&prober, &check(&server)).await.finding, failed(R::ConnectionReset), "a reset after {replies:?}");
+    }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let closed = Check { probe: Probe::Smtp, ..tcp_check("127.0.0.1", listener.local_addr().expect("bound").port()) };
     drop(listener);
@@ -148,4 +162,19 @@ async fn what_is_no_mail_server_fails_at_once() {
 async fn a_greeting_without_end_is_left() {
     let server = Server::start(|mut stream| async move { while stream.write_all(b"220-and another thing\r\n").await.is_ok() {} }).await;
     assert_eq!(ask(&prober(|_| {}), &check(&server)).await.finding, failed(R::OtherFailure));
+}
+
+#[tokio::test]
+async fn a_greeting_that_trickles_does_not_move_the_deadline() {
+    let server = Server::start(|mut stream| async move {
+        let mut beat = tokio::time::interval(std::time::Duration::from_millis(10));
+        while stream.write_all(b"2").await.is_ok() {
+            beat.tick().await;
+        }
+    })
+    .await;
+    let check = impatient(check(&server));
+    let started = std::time::Instant::now();
+    assert_eq!(ask(&prober(|_| {}), &check).await.finding, failed(R::OtherFailure));
+    assert!(started.elapsed() < 3 * check.timeout, "{:?}", started.elapsed());
 }

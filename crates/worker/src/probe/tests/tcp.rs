@@ -20,6 +20,18 @@ async fn an_open_port_passes_and_its_handshake_is_the_round_trip() {
 }
 
 #[tokio::test]
+async fn a_port_that_resets_what_it_has_accepted_is_open() {
+    let server = Server::start(|stream| async move {
+        socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).expect("a socket");
+    })
+    .await;
+    // Whether the reset comes before or after the probe looks is chance.
+    for _ in 0..200 {
+        assert_eq!(find(&tcp_check("127.0.0.1", server.address.port())).await, Finding::Passed);
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_is_an_answer_and_not_asked_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();

@@ -35,6 +35,12 @@ async fn an_address_without_host_header_sends_no_name_and_is_looked_for_as_addre
     let (server, mut names) = serve(&Leaf::of(&authority, "127.0.0.1"), |_| {}).await;
     assert_eq!(ask(&trusting(&authority), &check(&server, |_| {})).await.finding, Finding::Passed);
     assert_eq!(names.recv().await, Some(None));
+    let (server, _) = serve_on("[::1]:0", &Leaf::of(&authority, "::1"), OK, |_| {}).await;
+    let v6 = http_check("::1", server.address.port(), |ask| ask.tls = true);
+    assert_eq!(ask(&trusting(&authority), &v6).await.finding, Finding::Passed, "an IPv6 address");
+    let (server, _) = serve_on("[::1]:0", &Leaf::of(&authority, "::2"), OK, |_| {}).await;
+    let v6 = http_check("::1", server.address.port(), |ask| ask.tls = true);
+    assert_eq!(ask(&trusting(&authority), &v6).await.finding, failed(R::TlsNameMismatch), "another IPv6 address");
     let (server, _) = serve(&Leaf::of(&authority, "127.0.0.9"), |_| {}).await;
     assert_eq!(ask(&trusting(&authority), &check(&server, |_| {})).await.finding, failed(R::TlsNameMismatch), "another address");
     let (server, _) = serve(&Leaf::of(&authority, "origin.example"), |_| {}).await;

@@ -3,6 +3,9 @@
 //! A chain that was believed for a name is believed again without its signatures being checked, for
 //! as long as every certificate of it lasts, and at most [`REMEMBERED_FOR`].
 
+#[cfg(test)]
+mod fuzz;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;

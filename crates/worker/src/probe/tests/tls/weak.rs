@@ -1,6 +1,8 @@
 //! Servers of another time, and what a worker's policy makes of them.
 
 use openssl::asn1::Asn1Time;
+use openssl::bn::{BigNum, MsbOption};
+use openssl::dh::Dh;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
@@ -101,6 +103,26 @@ async fn a_server_without_forward_secrecy_or_modern_ciphers_passes() {
         .await;
         let finding = ask(&trusting(&authority), &check(&server, named("origin.example"))).await.finding;
         assert_eq!(finding, Finding::Passed, "{ciphers}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_too_much_reckoned_fails() {
+    let authority = authority();
+    let leaf = rsa_leaf(&authority, 2048, MessageDigest::sha256());
+    for (bits, finding) in [(2_048, Finding::Passed), (3_072, Finding::Passed), (4_096, failed(R::TlsHandshakeFailure))] {
+        // No prime, but nobody can tell.
+        let mut modulus = BigNum::new().expect("a number");
+        modulus.rand(bits, MsbOption::ONE, true).expect("random");
+        let params = Dh::from_pqg(modulus, None, BigNum::from_u32(2).expect("a number")).expect("parameters");
+        let (server, _) = serve(&leaf, |builder| {
+            builder.set_max_proto_version(Some(SslVersion::TLS1_2)).expect("a version");
+            builder.set_cipher_list("DHE-RSA-AES128-SHA:@SECLEVEL=0").expect("ciphers");
+            builder.set_tmp_dh(&params).expect("taken");
+        })
+        .await;
+        let finding_now = ask(&trusting(&authority), &check(&server, named("origin.example"))).await.finding;
+        assert_eq!(finding_now, finding, "{bits} bits");
     }
 }
 
