@@ -23,7 +23,7 @@ const TOLD_MAX: Duration = Duration::from_secs(30);
 pub(crate) async fn measure(failures: u32, farm: &Farm, folder: &Path) -> Result<()> {
     let checks: Vec<Check> = (0..ROW.count).map(|number| check(&ROW, number, farm.http)).collect();
     let mut control = Control::start(&checks).await?;
-    let _worker = Running::worker(None, &control.url, folder)?;
+    let _worker = Running::worker(None, &control.url, folder, ROW.kind)?;
     control.until_up(ROW.count, TOLD_MAX).await?;
     let mut took_ms = Vec::new();
     for failure in 0..failures {

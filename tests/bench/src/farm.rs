@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::origin::{self, Failing};
+use crate::rows::Kind;
 
 /// The name in the origins' certificate.
 pub(crate) const NAME: &str = "origin.bench";
@@ -42,6 +43,15 @@ pub(crate) fn address(number: u32) -> Ipv4Addr {
 }
 
 impl Farm {
+    /// Where origins of this kind listen.
+    pub(crate) const fn port(&self, kind: Kind) -> u16 {
+        match kind {
+            Kind::Https | Kind::HttpsResumed => self.https,
+            Kind::Http | Kind::Tcp => self.http,
+            Kind::Icmp => 0,
+        }
+    }
+
     pub(crate) fn start() -> Result<Self> {
         let (acceptor, ca_pem) = tls()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

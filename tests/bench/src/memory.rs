@@ -15,8 +15,9 @@ use crate::rows::{Kind, Row, check};
 
 /// So many checks, each at rest and, where it is not none, while they are probed.
 const COUNTS: [u32; 4] = [0, 1_000, 10_000, 100_000];
-/// Probes a second while it probes, at most.
+/// Probes a second while it probes, at most; over TLS the origins take more than the worker.
 const PROBES_PER_SECOND: u32 = 2_000;
+const SECURED_PROBES_PER_SECOND: u32 = 500;
 /// Once every check was probed, nothing more happens for so long.
 const AT_REST_MS: u64 = 3_600_000;
 /// Every check has told of its first probe within this.
@@ -29,6 +30,9 @@ pub(crate) struct MemoryOfChecks {
     /// Numbers of checks; none, 1,000, 10,000 and 100,000 unless named.
     #[arg(long)]
     checks: Vec<u32>,
+    /// What is probed.
+    #[arg(long, value_enum, default_value = "http")]
+    kind: Kind,
     /// The `quorate` program to measure; the worker of this bench unless named.
     #[arg(long)]
     program: Option<PathBuf>,
@@ -37,15 +41,19 @@ pub(crate) struct MemoryOfChecks {
 impl MemoryOfChecks {
     pub(crate) fn run(self) -> Result<()> {
         let farm = Farm::start()?;
-        println!("| HTTP checks | interval s | all up after s | RSS MiB | of it anonymous | most so far | anonymous, bytes per check |");
+        let per_second = if self.kind.is_https() { SECURED_PROBES_PER_SECOND } else { PROBES_PER_SECOND };
+        println!(
+            "| checks ({:?}) | interval s | all up after s | RSS MiB | of it anonymous | most so far | anonymous, bytes per check |",
+            self.kind
+        );
         println!("| --- | --- | --- | --- | --- | --- | --- |");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut empty = None;
             for count in if self.checks.is_empty() { &COUNTS[..] } else { &self.checks } {
-                let probing_ms = u64::from(*count) * 1_000 / u64::from(PROBES_PER_SECOND);
+                let probing_ms = u64::from(*count) * 1_000 / u64::from(per_second);
                 for interval_ms in [AT_REST_MS, probing_ms.max(1_000)] {
-                    let row = Row { name: "memory", kind: Kind::Http, count: *count, interval_ms };
+                    let row = Row { name: "memory", kind: self.kind, count: *count, interval_ms };
                     let (memory, first) = self.measure(&row, &farm).await?;
                     let base = *empty.get_or_insert(memory.anonymous_kib);
                     print(&row, first, memory, base);
@@ -62,10 +70,10 @@ impl MemoryOfChecks {
         // One of its own: what a worker before has kept would be taken up, and replaced.
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("ca.pem"), &farm.ca_pem)?;
-        let checks: Vec<Check> = (0..row.count).map(|number| check(row, number, farm.http)).collect();
+        let checks: Vec<Check> = (0..row.count).map(|number| check(row, number, farm.port(row.kind))).collect();
         let control = Control::start(&checks).await?;
         drop(checks);
-        let worker = Running::worker(self.program.as_deref(), &control.url, folder.path())?;
+        let worker = Running::worker(self.program.as_deref(), &control.url, folder.path(), row.kind)?;
         let begun = Instant::now();
         control.until_up(row.count, FIRST_ROUND_MAX).await?;
         let first = begun.elapsed();

@@ -42,19 +42,22 @@ impl Running {
     }
 
     /// Quorate's worker for a control: this bench's own, or another program, told what an operator tells it.
-    pub(crate) fn worker(program: Option<&Path>, control: &str, folder: &Path) -> Result<Self> {
+    pub(crate) fn worker(program: Option<&Path>, control: &str, folder: &Path, kind: Kind) -> Result<Self> {
+        let (ca, full_handshake_every_s) = (folder.join("ca.pem"), kind.full_handshake_every_s());
         let Some(program) = program else {
             return Self::start(
                 &std::env::current_exe()?,
-                &["worker", "--control", control, "--ca", &folder.join("ca.pem").to_string_lossy(), "--full-handshake-every-s", "0"],
+                &["worker", "--control", control, "--ca", &ca.to_string_lossy(), "--full-handshake-every-s", full_handshake_every_s],
             );
         };
         let (token, config) = (folder.join("token"), folder.join("quorate.toml"));
         fs::write(&token, crate::worker::token()?.encode())?;
-        fs::write(
-            &config,
-            format!("[worker]\naccount_probes_per_second_max = 1000000\ndata_dir = \"{}\"\n", folder.join("data").display()),
-        )?;
+        let mut told = format!("[worker]\naccount_probes_per_second_max = 1000000\ndata_dir = \"{}\"\n", folder.join("data").display());
+        if kind.is_https() {
+            // Where nothing is probed over TLS nobody makes ready for it.
+            writeln!(told, "extra_ca_file = \"{}\"\ntls_full_handshake_every_s = {full_handshake_every_s}", ca.display())?;
+        }
+        fs::write(&config, told)?;
         let [token, config] = [&token, &config].map(|path| path.to_string_lossy());
         let arguments = ["worker", "--config", &config, "--token-file", &token, "--control-url", control, "--allow-cidr", "127.0.0.0/8"];
         Self::start(program, &[&arguments[..], &["--listen", "127.0.0.1:0"]].concat())

@@ -15,7 +15,7 @@ use crate::lateness::{bucket_ms, lateness_ms};
 use crate::measure::{connections_begun, echoes_answered, percentile, usage};
 use crate::peers::{self, Running};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
     Http,
     Tcp,
@@ -27,6 +27,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// How long a worker resumes sessions, in seconds.
+    pub(crate) const fn full_handshake_every_s(self) -> &'static str {
+        if matches!(self, Self::HttpsResumed) { "60" } else { "0" }
+    }
+
     pub(crate) const fn is_https(self) -> bool {
         matches!(self, Self::Https | Self::HttpsResumed)
     }
@@ -180,11 +185,7 @@ impl Run {
 
     /// `None`: the program cannot do it.
     async fn measure_program(&self, program: Program, row: &Row, farm: &Farm, folder: &Path) -> Result<Option<Cell>> {
-        let port = match row.kind {
-            Kind::Https | Kind::HttpsResumed => farm.https,
-            Kind::Http | Kind::Tcp => farm.http,
-            Kind::Icmp => 0,
-        };
+        let port = farm.port(row.kind);
         let cell = match program {
             Program::Quorate => self.measure_worker(row, farm, port, folder).await?,
             Program::Floor => self.measure_floor(row, farm, port).await?,
@@ -205,7 +206,7 @@ impl Run {
         let checks: Vec<Check> = (0..row.count).map(|number| check(row, number, port)).collect();
         let control = Control::start(&checks).await?;
         let ca = folder.join("ca.pem");
-        let full_handshake_every_s = if row.kind == Kind::HttpsResumed { "60" } else { "0" };
+        let full_handshake_every_s = row.kind.full_handshake_every_s();
         let ca = ca.to_string_lossy();
         let arguments = ["worker", "--control", &control.url, "--ca", &ca, "--full-handshake-every-s", full_handshake_every_s];
         let mut worker = Running::start_talking(&std::env::current_exe()?, &arguments)?;

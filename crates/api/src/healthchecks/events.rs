@@ -27,6 +27,7 @@ pub(crate) struct HealthcheckEvent {
     /// `healthy`, `unhealthy`, `unknown` or `suspended`, from then on.
     status: HealthcheckStatus,
     failure_reason: String,
+    /// For programs; also the anchor of what it means in `docs/failure-reasons.md`.
     failure_code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_code: Option<u16>,

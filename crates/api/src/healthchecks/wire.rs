@@ -65,6 +65,7 @@ pub(crate) struct HealthcheckBody {
     /// Absent while nothing is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_reason: Option<&'static str>,
+    /// For programs; also the anchor of what it means in `docs/failure-reasons.md`.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_code: Option<&'static str>,
 }

@@ -42,6 +42,7 @@ pub(crate) struct SeenBody {
     healthy: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_reason: Option<&'static str>,
+    /// For programs; also the anchor of what it means in `docs/failure-reasons.md`.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
