@@ -46,12 +46,21 @@ pub(crate) struct Board {
     checks: usize,
     /// Checks that can be run.
     running: usize,
-    pub(crate) checks_max: usize,
+    checks_max: usize,
     /// Checks that could be run, were there room.
-    waiting: BTreeSet<(Bucket, CheckId)>,
-    /// Since somebody waits, somebody has left.
-    has_room_again: bool,
+    waiting: BTreeMap<(Bucket, CheckId), Want>,
+    /// What has been given back since those who wait were last looked at.
+    given_back: BTreeSet<Want>,
     capabilities: Capabilities,
+}
+
+/// What a check that could be run lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Want {
+    /// Among the checks that the worker runs.
+    Place,
+    /// Of the probes of its account.
+    Share([u8; 16]),
 }
 
 /// The checks of a bucket, in order of position.
@@ -62,7 +71,7 @@ struct Held {
     slots: Vec<Slot>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     id: CheckId,
     wire: Arc<[u8]>,
@@ -79,7 +88,7 @@ struct Slot {
     finished: Option<Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Run {
     Probed {
         job: EntryId,
@@ -100,10 +109,17 @@ impl Board {
             checks: 0,
             running: 0,
             checks_max: CHECKS_MAX,
-            waiting: BTreeSet::new(),
-            has_room_again: false,
+            waiting: BTreeMap::new(),
+            given_back: BTreeSet::new(),
             capabilities,
         }
+    }
+
+    /// Runs so many checks at most. Those that run go on.
+    pub(crate) fn allow(&mut self, checks_max: usize, now: Instant) {
+        self.checks_max = checks_max;
+        self.given_back.insert(Want::Place);
+        self.take_up(now);
     }
 
     pub(crate) fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
@@ -269,18 +285,18 @@ impl Board {
             (slot.voter, slot.detail, slot.abstention) = (before.voter, before.detail, before.abstention);
             slot.finished = before.finished;
         }
-        let mut has_room = true;
+        let mut wants = None;
         let runnable = Check::try_from(&spec).map_err(|error| error.to_string()).and_then(|check| {
             let target = Target::new(&check).and_then(|target| self.capabilities.allow(&target).map(|()| target));
             let mut target = target.map_err(|error| error.to_string())?;
             if self.running >= self.checks_max {
-                has_room = false;
+                wants = Some(Want::Place);
                 return Err(format!("this worker runs at most {} checks", self.checks_max));
             }
             self.asks.share(&mut target);
             let (key, member) = (JobKey::of(&check), Member { pool: check.pool_id, bucket, check: id });
             let joined = self.jobs.join(key, member, &check, target, now);
-            has_room = joined.is_ok();
+            wants = joined.is_err().then_some(Want::Share(check.sharing_key));
             let job = joined.map_err(|error| error.to_string())?;
             Ok((check, job))
         });
@@ -296,8 +312,8 @@ impl Board {
                 slot.voter = Voter::default().observe(Observation::ConfigError, Thresholds::new(0, 0));
                 slot.detail = Detail { reason: Some(FailureReason::MonitorConfigError), ..Detail::default() };
                 slot.run = Run::Rejected(error.into());
-                if !has_room {
-                    self.waiting.insert((bucket, id));
+                if let Some(wants) = wants {
+                    self.waiting.insert((bucket, id), wants);
                 }
             }
         }
@@ -306,39 +322,35 @@ impl Board {
 
     fn stop(&mut self, bucket: Bucket, slot: &Slot) {
         if let Run::Probed { job, .. } = slot.run {
-            self.jobs.leave(job, bucket, slot.id);
             self.running -= 1;
-            self.has_room_again = true;
+            self.given_back.insert(Want::Place);
+            self.given_back.extend(self.jobs.leave(job, bucket, slot.id).map(Want::Share));
         } else {
             self.waiting.remove(&(bucket, slot.id));
         }
     }
 
-    /// Runs checks that have waited for room, as far as there is some.
+    /// Runs checks that have waited for what was given back, as far as that goes.
     fn take_up(&mut self, now: Instant) {
-        if !std::mem::take(&mut self.has_room_again) {
-            return;
-        }
-        for (bucket, check) in std::mem::take(&mut self.waiting) {
-            let Some((position, before)) = self.held_of_mut(bucket).as_mut().and_then(|held| held.take(check)) else { continue };
+        let given_back = std::mem::take(&mut self.given_back);
+        let served: Vec<(Bucket, CheckId)> =
+            self.waiting.iter().filter(|(_, wants)| given_back.contains(wants)).map(|(place, _)| *place).collect();
+        for (bucket, check) in served {
+            self.waiting.remove(&(bucket, check));
+            let Some((position, before)) = self.held_of_mut(bucket).as_mut().and_then(|held| held.find(check)) else { continue };
+            let before = before.clone();
             let slot = self.start(bucket, check, before.wire.clone(), Some(&before), now);
             if matches!(slot.run, Run::Probed { .. }) {
                 self.outboxes.put(bucket, check);
             }
             if let Some(held) = self.held_of_mut(bucket) {
-                held.slots.insert(position, slot);
+                held.slots[position] = slot;
             }
         }
     }
 }
 
 impl Held {
-    /// Leaves its place to another.
-    fn take(&mut self, check: CheckId) -> Option<(usize, Slot)> {
-        let position = self.slots.binary_search_by_key(&check, |slot| slot.id).ok()?;
-        Some((position, self.slots.remove(position)))
-    }
-
     fn find(&mut self, check: CheckId) -> Option<(usize, &mut Slot)> {
         let position = self.slots.binary_search_by_key(&check, |slot| slot.id).ok()?;
         Some((position, self.slots.get_mut(position)?))

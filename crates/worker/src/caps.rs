@@ -25,6 +25,12 @@ pub(crate) struct Share {
     rate: Rate,
 }
 
+impl Share {
+    pub(crate) const fn account(self) -> [u8; 16] {
+        self.account
+    }
+}
+
 /// Why a check is not taken up: its account uses as many probes a second as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this worker makes at most {0} probes a second for one account")]

@@ -121,18 +121,21 @@ impl Jobs {
         }
     }
 
-    pub(crate) fn leave(&mut self, id: EntryId, bucket: Bucket, check: CheckId) {
-        let Some(job) = self.schedule.get_mut(id) else { return };
+    /// Whose share is given back, if nobody asks for it any more.
+    pub(crate) fn leave(&mut self, id: EntryId, bucket: Bucket, check: CheckId) -> Option<[u8; 16]> {
+        let job = self.schedule.get_mut(id)?;
         let before = job.members.len();
         job.members.retain(|member| (member.bucket, member.check) != (bucket, check));
         job.name_lowest_pool();
-        if job.members.is_empty() && before > 0 {
-            let key = job.key;
-            self.caps.give_back(job.share);
-            if self.schedule.remove(id) {
-                self.by_key.remove(&key);
-            }
+        if !job.members.is_empty() || before == 0 {
+            return None;
         }
+        let (key, share) = (job.key, job.share);
+        self.caps.give_back(share);
+        if self.schedule.remove(id) {
+            self.by_key.remove(&key);
+        }
+        Some(share.account())
     }
 
     /// The job that serves those who ask this.

@@ -252,9 +252,11 @@ fn a_check_that_cannot_be_run_votes_config_error_and_the_rest_goes_on() {
     assert!(rejected[0].error.starts_with("this worker cannot probe icmp_ping: it takes CAP_NET_RAW"), "{}", rejected[0].error);
     assert_eq!(board.window(BUCKET, 0, 1, now).expect("held").details[0].reason, Some(FailureReason::MonitorConfigError));
 
-    board.checks_max = 1;
+    board.allow(1, now);
     hold(&mut board, 2, &[ping, check(2), check(3)], now);
     assert_eq!(board.rejected(BUCKET)[1].error, "this worker runs at most 1 checks");
+    board.allow(2, now);
+    assert_eq!(board.rejected_count(BUCKET), 1, "the ping alone");
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) asker: &'a Asker,
     /// Memory of an earlier attempt, to use again.
     pub(crate) room: &'a mut Vec<u8>,
-    /// Connections that were to be made so far: with redirects more than one, and where TLS is tried twice.
+    /// Addresses that were to be asked so far, with redirects more than one.
     pub(crate) connections: u8,
     /// Rings at the deadline. Set once for all phases, and not before one of them has to wait.
     alarm: Option<Alarm>,
@@ -63,12 +63,6 @@ impl<'a> Attempt<'a> {
     /// Of several certificates the one counts that ends first.
     pub(crate) fn saw_certificate(&mut self, days_left: Option<i32>) {
         self.certificate_days_left = self.certificate_days_left.into_iter().chain(days_left).min();
-    }
-
-    /// Drops what was measured: of a place that may not be asked, not even how long a name takes is to be learnt.
-    pub(crate) fn forget(&mut self) {
-        self.phases = Phases::default();
-        (self.response_code, self.rtt, self.certificate_days_left) = (None, None, None);
     }
 
     /// Works on a phase until it is done or the attempt's deadline passes.

@@ -62,7 +62,7 @@ pub(crate) fn classify(fault: &Fault) -> Finding {
         Fault::Connect { source, v6 } => return unreached(source, *v6).unwrap_or(Finding::Failed(R::TcpConnectionFailed)),
         Fault::Ping { source, v6 } => return unreached(source, *v6).unwrap_or(Finding::Failed(R::OtherFailure)),
         Fault::Smtp(error) => broken(error).unwrap_or(R::OtherFailure),
-        Fault::Modern(error) => broken(error).unwrap_or(R::TlsHandshakeFailure),
+        Fault::Modern(error) => broken(error).unwrap_or_else(|| modern_handshake(error)),
         Fault::Tls(error) => handshake(error),
         Fault::Certificate { why, .. } if NAME_MISMATCHES.contains(&why.as_raw()) => R::TlsNameMismatch,
         Fault::Certificate { .. } => R::TlsUntrustedCertificate,
@@ -111,6 +111,21 @@ fn broken(error: &io::Error) -> Option<FailureReason> {
     }
 }
 
+/// As the other library would be understood.
+fn modern_handshake(error: &io::Error) -> FailureReason {
+    use rustls::AlertDescription as Alert;
+    match error.get_ref().and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(Alert::UnrecognisedName)) => FailureReason::TlsUnrecognizedName,
+        Some(
+            rustls::Error::AlertReceived(Alert::ProtocolVersion | Alert::InsufficientSecurity)
+            | rustls::Error::InvalidMessage(_)
+            | rustls::Error::InappropriateMessage { .. }
+            | rustls::Error::InappropriateHandshakeMessage { .. },
+        ) => FailureReason::TlsProtocolError,
+        _ => FailureReason::TlsHandshakeFailure,
+    }
+}
+
 fn handshake(error: &ssl::Error) -> FailureReason {
     if let Some(reason) = error.io_error().and_then(broken) {
         return reason;
@@ -145,6 +160,10 @@ fn exchange(error: &io::Error) -> FailureReason {
     if let Some(reason) = broken(error) {
         return reason;
     }
-    let tls = error.get_ref().and_then(|wrapped| wrapped.downcast_ref::<ssl::Error>());
-    tls.map_or(FailureReason::HttpInvalidResponse, handshake)
+    let Some(wrapped) = error.get_ref() else { return FailureReason::HttpInvalidResponse };
+    match wrapped.downcast_ref::<ssl::Error>() {
+        Some(error) => handshake(error),
+        None if wrapped.downcast_ref::<rustls::Error>().is_some() => modern_handshake(error),
+        None => FailureReason::HttpInvalidResponse,
+    }
 }

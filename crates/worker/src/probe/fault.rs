@@ -69,14 +69,39 @@ pub(crate) enum Fault {
     Body,
 }
 
+/// What rustls does not do, and OpenSSL does.
+#[derive(Debug, thiserror::Error)]
+#[error("the server asks for another handshake over the same connection")]
+pub(crate) struct Renegotiates;
+
 impl Fault {
     /// Whether another TLS library may bring further what has failed so: what TLS itself ended, and not what the origin did
     /// with a connection that stood. A certificate that is refused by one is refused by both.
     pub(crate) fn is_of_tls(&self) -> bool {
         match self {
             Self::Modern(_) => true,
-            Self::Http(error) => error.get_ref().and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>()).is_some(),
-            _ => false,
+            Self::Http(error) => error.get_ref().is_some_and(|wrapped| {
+                wrapped.downcast_ref::<rustls::Error>().is_some() || wrapped.downcast_ref::<Renegotiates>().is_some()
+            }),
+            Self::Deadline(_)
+            | Self::NoAddress
+            | Self::Lookup(_)
+            | Self::ResolverDown { .. }
+            | Self::Forbidden(_)
+            | Self::Capped
+            | Self::Socket(_)
+            | Self::Connect { .. }
+            | Self::Ping { .. }
+            | Self::NoIcmp
+            | Self::PortUnreachable
+            | Self::Smtp(_)
+            | Self::Tls(_)
+            | Self::Certificate { .. }
+            | Self::TlsSetup(_)
+            | Self::NotHttp(_)
+            | Self::Redirect(_)
+            | Self::Code(_)
+            | Self::Body => false,
         }
     }
 

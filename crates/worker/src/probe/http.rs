@@ -8,6 +8,7 @@ mod head;
 mod hop;
 mod window;
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 
@@ -89,12 +90,15 @@ impl Exchange<'_> {
         let answer = match self.secured_by(tls, &peer, library, attempt).await {
             Err(fault) if library == Library::Modern && fault.is_of_tls() => {
                 peer.needs_broad();
-                self.net.claim(self.address.ip(), attempt)?;
                 match self.secured_by(tls, &peer, Library::Broad, attempt).await {
                     // What failed first names the reason.
-                    Err(Fault::Connect { .. } | Fault::Deadline(Phase::Connect)) => Err(fault),
+                    Err(Fault::Connect { source, .. }) if source.kind() == io::ErrorKind::ConnectionRefused => Err(fault),
                     done => done,
                 }
+            }
+            // That we resume a session must not be what fails.
+            Err(Fault::Http(_) | Fault::NotHttp(_)) if peer.forgets_resumed() => {
+                self.secured_by(tls, &peer, Library::Modern, attempt).await
             }
             done => done,
         };

@@ -19,7 +19,7 @@ use super::limit::Limit;
 use super::resolve::Resolver;
 use super::target::{Ask, Host, Target};
 use super::tls::Tls;
-use super::{Finding, Outcome, Phase, Prober, http, icmp, smtp, tcp, udp};
+use super::{Finding, Outcome, Phase, Phases, Prober, http, icmp, smtp, tcp, udp};
 use crate::config::WorkerConfig;
 
 /// Characters of a pool's id that origins are told.
@@ -106,7 +106,8 @@ impl Prober for NetProber {
             let finding = match done {
                 Ok(()) => Finding::Passed,
                 Err(fault @ Fault::Forbidden(_)) => {
-                    attempt.forget();
+                    // Of a place that may not be asked, not even how long its name takes is to be learnt.
+                    attempt.phases = Phases::default();
                     told(target, &fault)
                 }
                 Err(fault) if fault.timed_out() && attempts <= target.retries => continue,
@@ -150,21 +151,12 @@ impl Net {
                 addresses.into_iter().min().ok_or(Fault::NoAddress)?
             }
         };
-        self.claim(address, attempt)?;
-        Ok(address)
-    }
-
-    /// Counts a connection to an address that was judged.
-    ///
-    /// # Errors
-    /// `Capped`: it is one too many.
-    pub(super) fn claim(&self, address: IpAddr, attempt: &mut Attempt<'_>) -> Result<(), Fault> {
         attempt.connections = attempt.connections.saturating_add(1);
         let reached = destination(address);
         // What is the operator's own is no third party to protect.
         let is_let = self.policy.names(reached) || self.limit.take(reached, attempt.asker, attempt.connections, attempt.since());
         attempt.skip();
-        if is_let { Ok(()) } else { Err(Fault::Capped) }
+        if is_let { Ok(address) } else { Err(Fault::Capped) }
     }
 
     /// Where to probe an address from, unless the system chooses: an address reaches its own family,

@@ -32,7 +32,7 @@ pub(crate) use self::memory::Memory;
 use self::modern::Modern;
 use self::ration::Rationed;
 use self::trust::{Refused, Trust};
-use super::fault::Fault;
+use super::fault::{Fault, Renegotiates};
 use super::net::SetupError;
 use super::target::Host;
 use crate::config::{TlsPolicy, ZoneTls};
@@ -211,6 +211,11 @@ impl<'a> Peer<'a> {
         Self { name, allow_insecure, zone, memory }
     }
 
+    /// Drops the session if the last handshake has resumed it. Whether it had.
+    pub(super) fn forgets_resumed(&self) -> bool {
+        self.memory.is_some_and(|memory| memory.forgets_resumed())
+    }
+
     /// The cheap library has not come to a word.
     pub(super) fn needs_broad(&self) {
         if let Some(memory) = self.memory {
@@ -255,7 +260,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let had = buffer.filled().len();
         let read = match &mut self.stream {
-            Either::Modern(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Either::Modern(stream) => {
+                let read = Pin::new(&mut *stream).poll_read(cx, buffer);
+                if modern::has_refused_to_renegotiate(stream.get_ref().1) {
+                    return Poll::Ready(Err(io::Error::other(Renegotiates)));
+                }
+                read
+            }
             Either::Broad(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
         if buffer.filled().len() > had {

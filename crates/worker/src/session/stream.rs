@@ -191,7 +191,7 @@ impl<'a> Session<'a> {
     ) -> Self {
         let now = Instant::now();
         let or = |limit: u32, default: usize| if limit == 0 { default } else { usize::try_from(limit).unwrap_or(default) };
-        around.hub.board().checks_max = or(limits.checks_max, CHECKS_MAX);
+        around.hub.board().allow(or(limits.checks_max, CHECKS_MAX), now);
         let (answers, answered) = mpsc::channel(ANSWERS_MAX);
         let per_second = if limits.delta_entries_per_second == 0 { DELTA_ENTRIES_PER_SECOND } else { limits.delta_entries_per_second };
         Self {

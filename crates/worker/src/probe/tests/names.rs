@@ -147,11 +147,11 @@ async fn a_name_that_changes_under_our_hands_is_judged_as_it_is_connected_to() {
     let turns = [["127.0.0.1"], ["10.0.0.1"]].map(|turn| turn.map(|text| text.parse().expect("an address")).to_vec());
     let dns = Dns::start(&[("rebinding.example", Answer::Turns(turns.to_vec()))]).await;
     let prober = asking(&dns);
-    for turn in 0..10_000 {
+    for turn in 0..1_000 {
         let expected = if turn % 2 == 0 { Finding::Passed } else { failed(R::DnsInternal) };
         assert_eq!(ask(&prober, &check("rebinding.example", &server)).await.finding, expected, "turn {turn}");
     }
-    assert_eq!((dns.asked("rebinding.example. A"), server.came()), (10_000, 5_000));
+    assert_eq!((dns.asked("rebinding.example. A"), server.came()), (1_000, 500));
 }
 
 #[tokio::test]
@@ -184,9 +184,7 @@ async fn a_redirect_to_a_name_is_resolved_and_judged_like_any_other() {
         let check = http_check("origin.example", server.address.port(), |ask| ask.follow_redirects = true);
         let outcome = ask(&asking(&dns), &check).await;
         assert_eq!(outcome.finding, expected, "{location}");
-        let tells = expected != failed(R::DnsInternal);
-        assert_eq!((outcome.response_code.is_some(), outcome.rtt.is_some()), (tells, tells), "{location}");
-        assert_eq!(outcome.phases != Phases::default(), tells, "{location}");
+        assert_eq!(outcome.phases != Phases::default(), expected != failed(R::DnsInternal), "{location}: how long its name took");
     }
     assert_eq!(outside.came(), 1);
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use quorate_core::address_policy::AddressPolicy;
 use quorate_core::check::{Check, HttpProbe, Probe};
 use quorate_core::failure::FailureReason as R;
-use tokio::io::AsyncReadExt as _;
 
 use super::checks::{http_check, tcp_check};
 use super::dns::{Answer, Dns};
@@ -219,27 +218,6 @@ fn redirects_in_a_circle_get_no_further_than_the_cap_of_the_address() {
         for probes in 1..=5 {
             assert_eq!(ask_as_job(&worker, &check).await, Finding::Abstained(R::MonitorConfigError));
             assert_eq!(circle.came(), 2 * probes, "of eleven connections");
-        }
-    });
-}
-
-#[test]
-fn a_second_handshake_counts_against_the_cap_of_the_address() {
-    within("ip addr add 198.41.0.4/32 dev lo", async || {
-        let dumb = Server::start_on("198.41.0.4:443", |mut stream| async move {
-            assert!(stream.read(&mut [0; 4096]).await.is_ok_and(|bytes| bytes > 100), "a ClientHello");
-            send(&mut stream, &["HTTP/1.1 400 Bad Request\r\n\r\n"]).await;
-        })
-        .await;
-        let dns = Dns::start(&[]).await;
-        let lasting = Check { timeout: Duration::from_mins(10), ..http_check("198.41.0.4", 443, |ask| ask.tls = true) };
-        for (per_second, finding, came) in [(2, failed(R::TlsProtocolError), 2), (1, Finding::Abstained(R::MonitorConfigError), 3)] {
-            let worker = prober(|config| {
-                config.resolver = ResolverConfig::Servers(vec![dns.address]);
-                config.address_probes_per_second_max = per_second;
-            });
-            assert_eq!(ask_as_job(&worker, &lasting).await, finding, "{per_second} a second");
-            assert_eq!(dumb.came(), came, "{per_second} a second");
         }
     });
 }

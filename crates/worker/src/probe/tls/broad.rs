@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
-use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslMode, SslOptions, SslRef, SslVerifyMode, SslVersion, StatusType};
+use openssl::ssl::{Ssl, SslConnector, SslConnectorBuilder, SslMethod, SslOptions, SslRef, SslVerifyMode, SslVersion, StatusType};
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -29,9 +29,11 @@ const LEGACY_SERVER_CONNECT: u64 = 0x4;
 /// `SSL_OP_IGNORE_UNEXPECTED_EOF`: a server that goes without a word has ended its answer.
 const IGNORE_UNEXPECTED_EOF: u64 = 0x80;
 
-/// Bits of the key that a server makes for the exchange. With one of 10,000 bits, the most that OpenSSL takes, our part of it takes a
-/// second of the processor; with this many, a thirtieth of that.
-const EXCHANGE_BITS_MAX: u32 = 3_072;
+/// Bits of the key that a server makes for the exchange. With one of 10,000 bits, the most that OpenSSL takes, our own takes a second of
+/// the processor; with this many, a fifteenth of that.
+const EXCHANGE_BITS_MAX: u32 = 4_096;
+/// Handshakes over one connection: some servers ask for a second one, to be shown a certificate.
+const HANDSHAKES_MAX: u32 = 2;
 
 /// Shakes hands with servers of any time.
 pub(super) struct Broad {
@@ -76,7 +78,7 @@ impl Broad {
             let mut connection = if peer.allow_insecure { &self.trusting } else { &self.verifying }.configure()?;
             connection.set_verify_hostname(!peer.allow_insecure);
             let mut ssl = connection.into_ssl(&peer.name)?;
-            // Only who asks for a status has what came before it looked at.
+            // The callback that judges what the server has said is called where a status was asked for.
             ssl.set_status_type(StatusType::OCSP)?;
             SslStream::new(ssl, stream)
         };
@@ -129,10 +131,13 @@ fn connector(policy: TlsPolicy) -> Result<SslConnectorBuilder, ErrorStack> {
     builder.set_cipher_list(CIPHERS)?;
     builder.set_groups_list(GROUPS)?;
     builder.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT | IGNORE_UNEXPECTED_EOF));
-    // What has been sent is not held while an answer is waited for.
-    builder.set_mode(SslMode::RELEASE_BUFFERS);
-    // Called when the server has said its part, and before ours is reckoned.
-    builder.set_status_callback(|ssl| Ok(ssl.peer_tmp_key().map_or(true, |key| key.bits() <= EXCHANGE_BITS_MAX)))?;
+    let handshakes = Ssl::new_ex_index::<u32>()?;
+    // Called once in each full handshake: the server has said its part, and ours is not computed yet.
+    builder.set_status_callback(move |ssl| {
+        let begun = ssl.ex_data(handshakes).map_or(1, |before| before + 1);
+        ssl.set_ex_data(handshakes, begun);
+        Ok(begun <= HANDSHAKES_MAX && ssl.peer_tmp_key().map_or(true, |key| key.bits() <= EXCHANGE_BITS_MAX))
+    })?;
     // Each protocol with its length before it.
     builder.set_alpn_protos(&[b"\x08", HTTP_1_1].concat())?;
     Ok(builder)

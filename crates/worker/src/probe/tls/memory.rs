@@ -30,8 +30,11 @@ struct Known {
     proof: Option<Proof>,
     /// Sessions are kept at all.
     resumes: bool,
-    tls13: Option<Tls13ClientSessionValue>,
-    tls12: Option<Tls12ClientSessionValue>,
+    /// The last handshake has resumed one.
+    has_resumed: bool,
+    // Boxed: most targets have one of them or none.
+    tls13: Option<Box<Tls13ClientSessionValue>>,
+    tls12: Option<Box<Tls12ClientSessionValue>>,
     group: Option<NamedGroup>,
 }
 
@@ -74,6 +77,20 @@ impl Memory {
         self.lock().proof = Some(Proof { until: Instant::now() + resume_for, validity });
     }
 
+    pub(super) fn shook_hands(&self, has_resumed: bool) {
+        self.lock().has_resumed = has_resumed;
+    }
+
+    /// Drops the session if the last handshake has resumed it. Whether it had.
+    pub(super) fn forgets_resumed(&self) -> bool {
+        let mut known = self.lock();
+        let has_resumed = std::mem::take(&mut known.has_resumed);
+        if has_resumed {
+            known.forget();
+        }
+        has_resumed
+    }
+
     /// What the last full handshake has shown.
     pub(super) fn validity(&self) -> Option<Validity> {
         self.lock().proof.map(|proof| proof.validity)
@@ -107,11 +124,11 @@ impl ClientSessionStore for Memory {
 
     fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
         let mut known = self.lock();
-        known.tls12 = known.resumes.then_some(value);
+        known.tls12 = known.resumes.then(|| Box::new(value));
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.lock().tls12.clone()
+        self.lock().tls12.as_deref().cloned()
     }
 
     fn remove_tls12_session(&self, _: &ServerName<'static>) {
@@ -120,10 +137,10 @@ impl ClientSessionStore for Memory {
 
     fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
         let mut known = self.lock();
-        known.tls13 = known.resumes.then_some(value);
+        known.tls13 = known.resumes.then(|| Box::new(value));
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.lock().tls13.take()
+        self.lock().tls13.take().map(|session| *session)
     }
 }

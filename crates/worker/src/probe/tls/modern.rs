@@ -9,7 +9,10 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
-use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, OtherError, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, OtherError, ProtocolVersion,
+    SignatureScheme,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -83,7 +86,11 @@ impl Modern {
 
     /// Of the certificate that the server has shown, now or when the session began.
     fn validity(&self, connection: &ClientConnection, peer: &Peer<'_>) -> Option<Validity> {
-        if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
+        let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        if let Some(memory) = peer.memory {
+            memory.shook_hands(is_resumed);
+        }
+        if is_resumed {
             return peer.memory.and_then(|memory| memory.validity());
         }
         let (chain, now) = (connection.peer_certificates()?, UnixTime::now());
@@ -94,6 +101,12 @@ impl Modern {
         }
         Some(validity)
     }
+}
+
+/// Whether a server has asked for another handshake, which this library refuses: while an answer is read, the refusal is all that
+/// waits to be written. TLS 1.3 knows no such thing.
+pub(super) fn has_refused_to_renegotiate(connection: &ClientConnection) -> bool {
+    connection.wants_write() && connection.protocol_version() == Some(ProtocolVersion::TLSv1_2)
 }
 
 /// A certificate of ours and its key, as this library takes them.

@@ -187,3 +187,29 @@ async fn a_certificate_that_ends_is_seen_at_that_second_also_in_a_resumed_sessio
         sleep(Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test]
+async fn what_fails_over_a_resumed_session_is_asked_again_in_full() {
+    let authority = authority();
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let acceptor = context(&Leaf::of(&authority, "origin.example"), version);
+        let server = Server::start(move |stream| {
+            let ssl = Ssl::new(&acceptor).expect("OpenSSL");
+            async move {
+                let mut stream = SslStream::new(ssl, stream).expect("OpenSSL");
+                let is_full = Pin::new(&mut stream).accept().await.is_ok() && !stream.ssl().session_reused();
+                if is_full {
+                    read_head(&mut stream).await;
+                    send(&mut stream, &[OK]).await;
+                }
+            }
+        })
+        .await;
+        let prober = prober_every(&authority, HOUR);
+        let target = Target::new(&check(&server, named("origin.example"))).expect("runnable");
+        for came in [1, 3, 5] {
+            assert_eq!(prober.probe_once(&target).await.finding, Finding::Passed);
+            assert_eq!(server.came(), came, "{version:?}");
+        }
+    }
+}
