@@ -14,7 +14,9 @@ pub enum Phase {
     Tls,
     /// Until the request is written.
     Request,
-    /// Until the head of the answer is read.
+    /// Until the first byte of the answer comes.
+    FirstByte,
+    /// From there until its head is read, where that does not come at once.
     Headers,
     /// Until enough of the body is read.
     Body,
@@ -28,8 +30,18 @@ pub enum Phase {
 
 impl Phase {
     /// In the order in which they come.
-    pub const ALL: [Self; 9] =
-        [Self::Resolve, Self::Connect, Self::Tls, Self::Request, Self::Headers, Self::Body, Self::Dialog, Self::Echo, Self::Datagram];
+    pub const ALL: [Self; 10] = [
+        Self::Resolve,
+        Self::Connect,
+        Self::Tls,
+        Self::Request,
+        Self::FirstByte,
+        Self::Headers,
+        Self::Body,
+        Self::Dialog,
+        Self::Echo,
+        Self::Datagram,
+    ];
 
     /// As metrics and the API have it.
     pub const fn name(self) -> &'static str {
@@ -38,6 +50,7 @@ impl Phase {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Request => "request",
+            Self::FirstByte => "first_byte",
             Self::Headers => "headers",
             Self::Body => "body",
             Self::Dialog => "dialog",

@@ -103,7 +103,7 @@ async fn a_preview_tells_where_the_time_went_and_how_long_the_certificate_is_goo
     for region in ["WEU", "ENAM", "SEAS"] {
         let told = &good["regions"][region];
         assert_eq!((&told["healthy"], &told["certificate_days_left"]), (&json!(true), &json!(days_left)), "{told:#}");
-        assert_eq!(reached(told), "connect headers request tls");
+        assert_eq!(reached(told), "connect first_byte request tls");
     }
     let no_tls = seen(1, plain.address().to_string());
     assert_eq!(no_tls["certificate_days_left"], Value::Null);

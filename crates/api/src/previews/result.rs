@@ -49,8 +49,8 @@ pub(crate) struct RegionResult {
     healthy: Option<bool>,
     #[serde(flatten)]
     told: Told,
-    /// How long each phase of the last attempt took that was reached: `resolve`, `connect`, `tls`, `request`, `headers` (until
-    /// the head of the answer was read), `body`; SMTP has a `dialog`, a ping an `echo`, UDP a `datagram` beside it; over
+    /// How long each phase of the last attempt took that was reached: `resolve`, `connect`, `tls`, `request`, `first_byte`,
+    /// `headers` (where the head of the answer did not come at once), `body`; SMTP has a `dialog`, a ping an `echo`, UDP a `datagram` beside it; over
     /// several connections together. `12.1ms`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     phases: BTreeMap<&'static str, String>,

@@ -79,7 +79,7 @@ async fn a_preview_of_a_monitor_begins_at_once_and_tells_what_is_seen_as_it_come
     assert!(!previews::answered(&world.db, asked[0].key, &Answer::Unanswered).await.expect("writes"), "the first answer stands");
     assert!(open(&world).await.is_empty());
 
-    let phases = json!({"connect": "850µs", "request": "90µs", "headers": "11.2ms"});
+    let phases = json!({"connect": "850µs", "request": "90µs", "first_byte": "11.2ms"});
     let region = |told: Value| with(json!({"status": "answered", "pop": "London, GB", "rtt": "12.1ms", "phases": phases}), told);
     let origin = |region: Value| json!({"healthy": null, "regions": {"OC": {"status": "no_workers", "healthy": null}, "WEU": region}});
     let passed = json!({"healthy": true, "failure_reason": "No failures", "failure_code": "none", "response_code": 200});

@@ -52,7 +52,7 @@ pub(crate) fn classify(fault: &Fault) -> Finding {
             Phase::Resolve | Phase::Dialog | Phase::Echo | Phase::Datagram => R::OtherFailure,
             Phase::Connect => R::TcpTimeout,
             Phase::Tls => R::TlsHandshakeFailure,
-            Phase::Request | Phase::Headers | Phase::Body => R::HttpTimeout,
+            Phase::Request | Phase::FirstByte | Phase::Headers | Phase::Body => R::HttpTimeout,
         },
         Fault::NoAddress => R::DnsUnknownHost,
         Fault::Lookup(_) | Fault::PortUnreachable => R::OtherFailure,

@@ -58,7 +58,12 @@ where
         wire.stream.flush().await.map_err(Fault::Http)
     };
     attempt.within(Phase::Request, pin!(writing)).await?;
-    let head = attempt.within(Phase::Headers, pin!(wire.head(method))).await?;
+    let mut room = HEAD_BYTES_MAX;
+    attempt.within(Phase::FirstByte, pin!(wire.read_of_head(room))).await?;
+    let head = match wire.head(&mut room, method)? {
+        Some(head) => head,
+        None => attempt.within(Phase::Headers, pin!(wire.rest_of_head(room, method))).await?,
+    };
     Ok(Answer { status: head.status, location: head.location, body: Body::new(head.framing), wire })
 }
 
@@ -95,31 +100,43 @@ impl<S: AsyncRead + Unpin> Answer<S> {
 }
 
 impl<S: AsyncRead + Unpin> Wire<S> {
-    /// The head of the answer, after interim ones.
-    async fn head(&mut self, method: &Method) -> Result<Head, Fault> {
-        let mut room = HEAD_BYTES_MAX;
+    /// The head of the answer, after interim ones, once more of it has come.
+    async fn rest_of_head(&mut self, mut room: usize, method: &Method) -> Result<Head, Fault> {
         loop {
-            let had = self.unseen().len();
-            let wanted = had.max(READ_BYTES_MIN).min(room - had);
-            if wanted == 0 {
-                return Err(Malformed::LongHead.into());
-            }
-            if self.more(wanted).await? == 0 {
-                return Err(Malformed::Cut.into());
-            }
-            // A head that was unfinished still is, unless a line has ended.
-            let mut is_news = had == 0 || self.unseen()[had..].contains(&b'\n');
-            while std::mem::take(&mut is_news)
-                && let Some(head) = Head::parse(self.unseen(), method)?
+            if self.read_of_head(room).await?
+                && let Some(head) = self.head(&mut room, method)?
             {
-                self.take(head.bytes);
-                if !head.is_interim() {
-                    return Ok(head);
-                }
-                room -= head.bytes;
-                is_news = !self.unseen().is_empty();
+                return Ok(head);
             }
         }
+    }
+
+    /// Reads on within a head, of which `room` bytes may come. Whether a head may have ended: one that was unfinished still is, unless a
+    /// line has ended.
+    async fn read_of_head(&mut self, room: usize) -> Result<bool, Fault> {
+        let had = self.unseen().len();
+        let wanted = had.max(READ_BYTES_MIN).min(room - had);
+        if wanted == 0 {
+            return Err(Malformed::LongHead.into());
+        }
+        if self.more(wanted).await? == 0 {
+            return Err(Malformed::Cut.into());
+        }
+        Ok(had == 0 || self.unseen()[had..].contains(&b'\n'))
+    }
+
+    /// The head of the answer, after interim ones, which take up room; `None` where it has not ended.
+    fn head(&mut self, room: &mut usize, method: &Method) -> Result<Option<Head>, Fault> {
+        while !self.unseen().is_empty()
+            && let Some(head) = Head::parse(self.unseen(), method)?
+        {
+            self.take(head.bytes);
+            if !head.is_interim() {
+                return Ok(Some(head));
+            }
+            *room -= head.bytes;
+        }
+        Ok(None)
     }
 
     fn unseen(&self) -> &[u8] {

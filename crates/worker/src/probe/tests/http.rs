@@ -26,14 +26,14 @@ async fn an_expected_code_passes_and_every_phase_is_timed() {
     assert_eq!((outcome.finding, outcome.response_code, outcome.attempts), (Finding::Passed, Some(200), 1));
     let phases = outcome.phases;
     assert!(
-        [phases.of(Phase::Connect), phases.of(Phase::Request), phases.of(Phase::Headers), phases.of(Phase::Body)]
+        [phases.of(Phase::Connect), phases.of(Phase::Request), phases.of(Phase::FirstByte), phases.of(Phase::Body)]
             .iter()
             .all(Option::is_some),
         "{phases:?}"
     );
-    assert_eq!((phases.of(Phase::Resolve), phases.of(Phase::Tls)), (None, None));
+    assert_eq!((phases.of(Phase::Resolve), phases.of(Phase::Tls), phases.of(Phase::Headers)), (None, None, None));
     let rtt = outcome.rtt.expect("an answer came");
-    assert!(rtt >= phases.of(Phase::Connect).unwrap_or_default() + phases.of(Phase::Headers).unwrap_or_default(), "{rtt:?} {phases:?}");
+    assert!(rtt >= phases.of(Phase::Connect).unwrap_or_default() + phases.of(Phase::FirstByte).unwrap_or_default(), "{rtt:?} {phases:?}");
 }
 
 #[tokio::test]
@@ -121,14 +121,15 @@ async fn another_code_is_a_mismatch_and_is_told() {
 #[tokio::test]
 async fn what_does_not_come_in_time_is_a_time_out() {
     let body = |ask: &mut HttpProbe| ask.expected_body = "ok".to_owned();
-    for (name, server, change) in [
-        ("nothing", Server::silent().await, (|_| {}) as fn(&mut HttpProbe)),
-        ("half a head", Server::stalling_after("HTTP/1.1 200 OK\r\nContent-").await, |_| {}),
-        ("interim answers only", Server::stalling_after("HTTP/1.1 100 Continue\r\n\r\n").await, |_| {}),
-        ("half a body", Server::stalling_after("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\no").await, body),
+    for (name, server, change, phase) in [
+        ("nothing", Server::silent().await, (|_| {}) as fn(&mut HttpProbe), Phase::FirstByte),
+        ("half a head", Server::stalling_after("HTTP/1.1 200 OK\r\nContent-").await, |_| {}, Phase::Headers),
+        ("interim answers only", Server::stalling_after("HTTP/1.1 100 Continue\r\n\r\n").await, |_| {}, Phase::Headers),
+        ("half a body", Server::stalling_after("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\no").await, body, Phase::Body),
     ] {
         let outcome = ask(&prober(|_| {}), &Check { retries: 1, ..impatient(check(&server, change)) }).await;
         assert_eq!((outcome.finding, outcome.attempts), (failed(R::HttpTimeout), 2), "{name}");
+        assert_eq!(outcome.phases.iter().last().map(|(last, _)| last), Some(phase), "{name}");
         assert_eq!(server.came(), 2, "{name}: asked again at once");
     }
     let server = Server::stalling_after("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").await;
@@ -270,6 +271,10 @@ async fn redirects_are_followed_ten_times_and_judged_at_the_end() {
         ("Location: http://169.254.169.254/latest/meta-data/", failed(R::DnsInternal)),
         ("Location: http://[::ffff:a9fe:a9fe]/", failed(R::DnsInternal)),
         ("Location: http://2852039166/", failed(R::DnsInternal)),
+        ("Location: http://0xa9fea9fe/", failed(R::DnsInternal)),
+        ("Location: http://0251.0376.0251.0376/", failed(R::DnsInternal)),
+        ("Location: http://169.254.43518/", failed(R::DnsInternal)),
+        ("Location: http://%31%36%39.254.169.254/", failed(R::DnsInternal)),
         ("Location: http://10.0.0.1/", failed(R::DnsInternal)),
         ("Location: http://127.0.0.1:1/", failed(R::TcpConnectionFailed)),
     ] {

@@ -209,7 +209,7 @@ async fn one_deadline_holds_from_the_look_up_to_the_last_byte() {
     assert_eq!(outcome.finding, failed(R::HttpTimeout));
     let phases = outcome.phases;
     assert!(
-        phases.of(Phase::Resolve) >= Some(part) && phases.of(Phase::Headers) >= Some(part / 2) && phases.of(Phase::Body) < Some(part),
+        phases.of(Phase::Resolve) >= Some(part) && phases.of(Phase::FirstByte) >= Some(part / 2) && phases.of(Phase::Body) < Some(part),
         "{phases:?}"
     );
     let patient = ask(&asking(&dns), &Check { timeout: 10 * timeout, ..check }).await;
