@@ -30,7 +30,7 @@ const LEGACY_SERVER_CONNECT: u64 = 0x4;
 const IGNORE_UNEXPECTED_EOF: u64 = 0x80;
 
 /// Bits of the key that a server makes for the exchange. With one of 10,000 bits, the most that OpenSSL takes, our own takes a second of
-/// the processor; with this many, a fifteenth of that.
+/// the processor; with this many, a thirtieth of that.
 const EXCHANGE_BITS_MAX: u32 = 4_096;
 /// Handshakes over one connection: some servers ask for a second one, to be shown a certificate.
 const HANDSHAKES_MAX: u32 = 2;
