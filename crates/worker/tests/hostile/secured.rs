@@ -9,12 +9,13 @@ use std::task::Poll;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslAcceptor, SslMethod, SslVersion};
 use openssl::x509::X509;
+use quorate_core::check::Check;
 use quorate_core::failure::FailureReason;
 use quorate_worker::probe::{Finding, Prober as _, Target};
 use rcgen::{CertificateParams, KeyPair};
 
 use super::plain::origin;
-use super::{COUNTING, GOOD, Took, check, http, listening, prober, took};
+use super::{COUNTING, GOOD, TIMEOUT, Took, check, http, listening, prober, took};
 
 /// Bytes that one probe may hold while it waits for a handshake's end.
 const HANDSHAKE_BYTES_MAX: usize = 32 * 1024;
@@ -92,7 +93,9 @@ async fn what_openssl_holds_of_a_handshake_without_an_end_is_bounded() {
         ("a chain, of which nearly all comes", chain[..chain.len() - 100].to_vec()),
         ("a chain, and nothing more", chain),
     ] {
-        let target = Target::new(&check(holding(said.leak()), http(true, ""))).expect("runnable");
+        // Time enough for all of them to connect, on a busy machine too.
+        let check = Check { timeout: 3 * TIMEOUT, ..check(holding(said.leak()), http(true, "")) };
+        let target = Target::new(&check).expect("runnable");
         // By rustls, which comes to no end, so that OpenSSL is asked from then on.
         assert_eq!(prober.probe_once(&target).await.finding, Finding::Failed(FailureReason::TlsHandshakeFailure), "{what}");
         let before = resident();
