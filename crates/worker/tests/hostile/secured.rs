@@ -24,7 +24,7 @@ const MOMENT_BYTES_MAX: usize = 288 * 1024;
 /// While it waits for an answer: the library has room for two records where one of 16 KiB has begun.
 const ANSWER_BYTES_MAX: usize = 44 * 1024;
 /// While OpenSSL waits for a handshake's end.
-const BROAD_HANDSHAKE_BYTES: std::ops::RangeInclusive<usize> = 20 * 1024..=384 * 1024;
+const BROAD_HANDSHAKE_BYTES: std::ops::RangeInclusive<usize> = 20 * 1024..=512 * 1024;
 /// Probes at once.
 const PROBES: usize = 100;
 
