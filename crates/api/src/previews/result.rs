@@ -50,8 +50,8 @@ pub(crate) struct RegionResult {
     #[serde(flatten)]
     told: Told,
     /// How long each phase of the last attempt took that was reached: `resolve`, `connect`, `tls`, `request`, `first_byte`,
-    /// `headers` (where the head of the answer did not come at once), `body`; SMTP has a `dialog`, a ping an `echo`, UDP a `datagram` beside it; over
-    /// several connections together. `12.1ms`.
+    /// `headers` (where the head of the answer did not come at once), `body`; SMTP has a `dialog`, a ping an `echo`, UDP a
+    /// `datagram` beside it; over several connections together. `12.1ms`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     phases: BTreeMap<&'static str, String>,
     /// Whole days until the origin's certificate ends, negative once it has; over redirects the fewest.

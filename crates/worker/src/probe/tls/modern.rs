@@ -80,17 +80,17 @@ impl Modern {
             }
             refusal(&error).map_or(Fault::Modern(error), Fault::from)
         })?;
-        let validity = self.validity(stream.get_ref().1, peer);
+        let connection = stream.get_ref().1;
+        if let Some(memory) = peer.memory {
+            memory.shook_hands(is_resumed(connection));
+        }
+        let validity = self.validity(connection, peer);
         Ok((stream, validity))
     }
 
     /// Of the certificate that the server has shown, now or when the session began.
     fn validity(&self, connection: &ClientConnection, peer: &Peer<'_>) -> Option<Validity> {
-        let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        if let Some(memory) = peer.memory {
-            memory.shook_hands(is_resumed);
-        }
-        if is_resumed {
+        if is_resumed(connection) {
             return peer.memory.and_then(|memory| memory.validity());
         }
         let (chain, now) = (connection.peer_certificates()?, UnixTime::now());
@@ -101,6 +101,10 @@ impl Modern {
         }
         Some(validity)
     }
+}
+
+fn is_resumed(connection: &ClientConnection) -> bool {
+    connection.handshake_kind() == Some(HandshakeKind::Resumed)
 }
 
 /// Whether a server has asked for another handshake, which this library refuses: while an answer is read, the refusal is all that
