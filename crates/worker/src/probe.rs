@@ -15,6 +15,7 @@ mod http;
 mod icmp;
 mod limit;
 mod net;
+mod pulse;
 mod resolve;
 mod smtp;
 mod target;
@@ -40,8 +41,8 @@ pub use target::{Target, Unrunnable};
 
 /// Asks an origin.
 pub trait Prober: Send + Sync + 'static {
-    /// Probes once, retries included. Never panics, and ends within (retries + 1) × timeout;
-    /// the first ones of a process that need TLS may wait one timeout more. `room` is empty or what the
+    /// Probes once, retries included. Never panics, and ends within (retries + 1) × timeout; the first
+    /// ones of a process that need TLS may wait one timeout more, and one more those during which the worker stood still. `room` is empty or what the
     /// caller's last probe has left: memory to use again.
     fn probe(&self, target: &Target, room: &mut Vec<u8>) -> impl Future<Output = Outcome> + Send;
 

@@ -86,11 +86,16 @@ pub async fn run(config: WorkerConfig, stop: CancellationToken, status: watch::S
 /// Probes, scheduled and asked for, in one thread that does nothing else: what starts on a tick, and
 /// what is ready when the kernel is asked, is worked off in one go, and no other thread is woken for it.
 async fn probe(hub: &Arc<Hub>, prober: Arc<NetProber>, in_flight_max: usize, stop: &CancellationToken) -> Result<(), JoinError> {
-    tokio::try_join!(
-        engine::run(hub.clone(), prober.clone(), in_flight_max, stop.clone()),
-        one_off::run(&hub.one_offs, hub.capabilities, prober, stop.clone())
-    )?;
-    Ok(())
+    let probing = async {
+        tokio::try_join!(
+            engine::run(hub.clone(), prober.clone(), in_flight_max, stop.clone()),
+            one_off::run(&hub.one_offs, hub.capabilities, prober.clone(), stop.clone())
+        )
+    };
+    tokio::select! {
+        ended = probing => ended.map(|((), ())| ()),
+        never = prober.watch() => match never {},
+    }
 }
 
 /// Keeps the folder as the board is.

@@ -7,6 +7,7 @@ use quorate_testkit::origins::Behaviour;
 use quorate_testkit::process::Launch;
 use quorate_testkit::until::{holds, until};
 use quorate_testkit::world::{Plan, VERDICT_MAX};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::evidence::{region, votes};
@@ -121,5 +122,47 @@ async fn a_worker_that_is_stopped_says_goodbye_and_its_vote_is_missing_at_once()
     let place = world.workers[0].place;
     world.until_evidence("its vote is missing", &pool, "origin-1", |evidence| region(evidence, place.region)["missing"] == 1).await;
     assert!(gone.elapsed() < Duration::from_secs(3), "{:?}", gone.elapsed());
+    world.until_events(&pool, 1).await;
+}
+
+#[tokio::test]
+async fn workers_that_stood_still_blame_no_origin_for_what_they_have_missed() {
+    // Their sessions outlast it, so that they are heard as soon as they go on.
+    let world = Plan::small().default_timings().build().await;
+    let shop = world.origin().await;
+    let timeout = Duration::from_secs(4);
+    let monitor = world.operator.creates_monitor(&json!({ "type": "http", "interval": 10, "timeout": 4, "retries": 0 })).await;
+    let pool = world.healthy_pool(&world.pool_of("shop", &monitor, &[&shop])).await;
+
+    // Each worker is stopped while it waits for an answer.
+    shop.behaves(Behaviour::Silent);
+    let mut waiting: Vec<_> = world.workers.iter().collect();
+    let before = shop.contact_count();
+    until("every worker waits for the origin, and is stopped", VERDICT_MAX, async || {
+        let asked = shop.contacts_after(before);
+        waiting.retain(|worker| {
+            let is_asking = asked.iter().any(|contact| contact.from == worker.source && contact.request.is_some());
+            if is_asking {
+                worker.process.signal(Signal::STOP);
+            }
+            !is_asking
+        });
+        holds(waiting.is_empty(), &waiting)
+    })
+    .await;
+    // All that they had is over when they go on, and the origin was never away for those who ask.
+    tokio::time::sleep(timeout + Duration::from_millis(500)).await;
+    shop.behaves(Behaviour::Healthy);
+    let before = shop.contact_count();
+    for worker in &world.workers {
+        worker.process.signal(Signal::CONT);
+    }
+    until("every worker has asked again", VERDICT_MAX, async || {
+        let asked = shop.contacts_after(before);
+        holds(world.workers.iter().all(|worker| asked.iter().any(|contact| contact.from == worker.source)), asked)
+    })
+    .await;
+    let all_up = |evidence: &Value| votes(evidence).iter().filter(|vote| vote["vote"] == "up").count() == 3;
+    world.until_evidence("all vote for the origin", &pool, "origin-1", all_up).await;
     world.until_events(&pool, 1).await;
 }

@@ -20,6 +20,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) room: &'a mut Vec<u8>,
     /// Addresses that were to be asked so far, with redirects more than one.
     pub(crate) connections: u8,
+    /// What handshakes of OpenSSL had lost before its own.
+    pub(crate) broad_lost: Option<Duration>,
     /// Rings at the deadline. Set once for all phases, and not before one of them has to wait.
     alarm: Option<Alarm>,
     /// Since when the next phase counts: the end of the last one, unless something came between that is none.
@@ -41,6 +43,7 @@ impl<'a> Attempt<'a> {
             asker,
             room,
             connections: 0,
+            broad_lost: None,
             alarm: None,
             since: now,
             phases: Phases::default(),

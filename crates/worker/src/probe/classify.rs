@@ -56,7 +56,9 @@ pub(crate) fn classify(fault: &Fault) -> Finding {
         },
         Fault::NoAddress => R::DnsUnknownHost,
         Fault::Lookup(_) | Fault::PortUnreachable => R::OtherFailure,
-        Fault::ResolverDown { .. } | Fault::Socket(_) | Fault::TlsSetup(_) => return Finding::Abstained(R::OtherFailure),
+        Fault::ResolverDown { .. } | Fault::Socket(_) | Fault::TlsSetup(_) | Fault::StoodStill(_) => {
+            return Finding::Abstained(R::OtherFailure);
+        }
         Fault::Forbidden(_) => R::DnsInternal,
         Fault::NoIcmp | Fault::Capped => return Finding::Abstained(R::MonitorConfigError),
         Fault::Connect { source, v6 } => return unreached(source, *v6).unwrap_or(Finding::Failed(R::TcpConnectionFailed)),

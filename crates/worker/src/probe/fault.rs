@@ -67,6 +67,9 @@ pub(crate) enum Fault {
     Code(u16),
     #[error("the body does not hold the expected text")]
     Body,
+    /// This worker had no time for the attempt, so what came of it says nothing.
+    #[error("this worker stood still meanwhile")]
+    StoodStill(#[source] Box<Self>),
 }
 
 /// What rustls does not do, and OpenSSL does.
@@ -101,7 +104,39 @@ impl Fault {
             | Self::NotHttp(_)
             | Self::Redirect(_)
             | Self::Code(_)
-            | Self::Body => false,
+            | Self::Body
+            | Self::StoodStill(_) => false,
+        }
+    }
+
+    /// Whether an origin that is well may end an attempt so where we come late: time is up, or it has given us up.
+    pub(crate) fn may_be_of_delay(&self) -> bool {
+        match self {
+            // 408: the server has waited for the request.
+            Self::Deadline(_)
+            | Self::Lookup(_)
+            | Self::ResolverDown { .. }
+            | Self::Smtp(_)
+            | Self::Modern(_)
+            | Self::Tls(_)
+            | Self::Http(_)
+            | Self::NotHttp(Malformed::Cut)
+            | Self::Code(408) => true,
+            Self::Connect { source, .. } => source.kind() != io::ErrorKind::ConnectionRefused,
+            Self::NoAddress
+            | Self::Forbidden(_)
+            | Self::Socket(_)
+            | Self::Certificate { .. }
+            | Self::TlsSetup(_)
+            | Self::NotHttp(_)
+            | Self::Redirect(_)
+            | Self::Code(_)
+            | Self::Body
+            | Self::StoodStill(_)
+            | Self::Ping { .. }
+            | Self::NoIcmp
+            | Self::Capped
+            | Self::PortUnreachable => false,
         }
     }
 
@@ -124,6 +159,7 @@ impl Fault {
             | Self::Redirect(_)
             | Self::Code(_)
             | Self::Body
+            | Self::StoodStill(_)
             | Self::Ping { .. }
             | Self::NoIcmp
             | Self::Capped

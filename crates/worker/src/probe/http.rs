@@ -116,6 +116,9 @@ impl Exchange<'_> {
         let stream = self.net.connect_to(self.address, attempt).await?;
         // The request follows the end of the handshake and must not wait until that is acknowledged.
         stream.set_nodelay(true).map_err(Fault::Socket)?;
+        if library == Library::Broad {
+            attempt.broad_lost.get_or_insert_with(|| self.net.tls.broad_lost());
+        }
         let secured = attempt.within(Phase::Tls, pin!(tls.handshake(stream, peer, library))).await;
         if let Err(Fault::Deadline(_)) = secured {
             peer.needs_broad();

@@ -1,7 +1,9 @@
 //! The real prober: attempts over real sockets.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::time::Duration;
 
 use ::http::HeaderValue;
 use openssl::error::ErrorStack;
@@ -16,12 +18,15 @@ use super::expiry::Expiry;
 use super::fault::Fault;
 use super::icmp::{IcmpSockets, Pingers};
 use super::limit::Limit;
+use super::pulse::Pulse;
 use super::resolve::Resolver;
 use super::target::{Ask, Host, Target};
 use super::tls::Tls;
 use super::{Finding, Outcome, Phase, Phases, Prober, http, icmp, smtp, tcp, udp};
 use crate::config::WorkerConfig;
 
+/// Where this worker stood still for this part of an attempt's timeout or more, what fails in time does not count.
+const LOST_PART_MAX: u32 = 4;
 /// Characters of a pool's id that origins are told.
 const POOL_ID_BYTES: usize = 16;
 
@@ -37,6 +42,8 @@ pub(super) struct Net {
     resolver: Resolver,
     policy: AddressPolicy,
     limit: Limit,
+    /// Of the thread that probes.
+    pub(super) pulse: Pulse,
     pub(super) expiry: Expiry,
     source: Option<IpAddr>,
     pub(super) pingers: Pingers,
@@ -75,12 +82,18 @@ impl NetProber {
             policy: config.address_policy.clone(),
             expiry: Expiry::default(),
             limit: Limit::new(config.address_probes_per_second_max, Instant::now()),
+            pulse: Pulse::new("probe"),
             source: config.source_address,
             pingers: Pingers::new(IcmpSockets::detect()),
             tls: Tls::new(config.extra_ca_pem.as_deref(), &config.zones, config.tls)?,
             user_agent,
         };
         Ok(Self { net })
+    }
+
+    /// Notes for ever when the thread that polls this stands still: what is probed on it meanwhile goes by that.
+    pub(crate) async fn watch(&self) -> Infallible {
+        self.net.pulse.beat().await
     }
 }
 
@@ -92,8 +105,10 @@ impl Prober for NetProber {
             let _made = Box::pin(self.net.tls.clients(Instant::now() + target.timeout)).await;
         }
         let mut attempts = 0;
+        let mut was_robbed = false;
         loop {
             attempts += 1;
+            let lost_before = self.net.pulse.lost();
             let mut attempt = Attempt::new(target.timeout, &target.asker, room);
             let done = match &target.ask {
                 Ask::Tcp => tcp::probe(&self.net, target, &mut attempt).await,
@@ -110,7 +125,17 @@ impl Prober for NetProber {
                     attempt.phases = Phases::default();
                     told(target, &fault)
                 }
-                Err(fault) if fault.timed_out() && attempts <= target.retries => continue,
+                Err(fault)
+                    if fault.may_be_of_delay()
+                        && self.net.lost_since(lost_before, attempt.broad_lost) >= target.timeout / LOST_PART_MAX =>
+                {
+                    // Its time was not its own: made again once, and then nothing is said.
+                    if !std::mem::replace(&mut was_robbed, true) {
+                        continue;
+                    }
+                    told(target, &Fault::StoodStill(Box::new(fault)))
+                }
+                Err(fault) if fault.timed_out() && attempts <= target.retries + u8::from(was_robbed) => continue,
                 Err(fault) => told(target, &fault),
             };
             let Attempt { phases, response_code, rtt, certificate_days_left, .. } = attempt;
@@ -127,6 +152,12 @@ fn told(target: &Target, fault: &Fault) -> Finding {
 }
 
 impl Net {
+    /// What an attempt has lost, the threads that work on it having lost so much before.
+    fn lost_since(&self, lost_before: Duration, broad_lost_before: Option<Duration>) -> Duration {
+        let aside = broad_lost_before.map_or(Duration::ZERO, |before| self.tls.broad_lost().saturating_sub(before));
+        self.pulse.lost().saturating_sub(lost_before) + aside
+    }
+
     /// Connects to an address that was judged.
     pub(super) async fn connect_to(&self, address: SocketAddr, attempt: &mut Attempt<'_>) -> Result<TcpStream, Fault> {
         attempt.within(Phase::Connect, pin!(connect(address, self.source_for(address.ip())))).await

@@ -10,6 +10,7 @@ mod names;
 pub(super) mod network;
 mod ping;
 mod policy;
+mod pulse;
 mod reach;
 mod reasons;
 mod second_opinion;

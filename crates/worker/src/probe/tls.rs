@@ -4,6 +4,7 @@
 //! asked again of OpenSSL, which still speaks what old origins speak, and whose word then counts.
 //! Certificates are judged by [`Trust`] for both.
 
+mod aside;
 mod broad;
 #[cfg(test)]
 mod fuzz;
@@ -17,6 +18,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use std::{fmt, io};
 
 use openssl::x509::X509;
@@ -27,6 +29,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_openssl::SslStream;
 use tokio_rustls::client::TlsStream;
 
+use self::aside::Aside;
 use self::broad::Broad;
 pub(crate) use self::memory::Memory;
 use self::modern::Modern;
@@ -60,6 +63,7 @@ pub(super) struct Clients {
     own: Client,
     /// By name, in lower case.
     zones: HashMap<String, Client>,
+    aside: Aside,
 }
 
 /// One set of authorities, and one certificate of ours or none.
@@ -67,7 +71,7 @@ pub(super) struct Clients {
 struct Client {
     /// `None`: it cannot show that certificate.
     modern: Option<Modern>,
-    broad: Broad,
+    broad: Arc<Broad>,
 }
 
 /// What shakes hands.
@@ -113,6 +117,11 @@ impl Tls {
         let is_configured = extra_ca_pem.is_some() || !zones.is_empty();
         let clients = is_configured.then(|| Clients::new(extra_ca_pem, zones, policy)).transpose()?;
         Ok(Self { policy, begun: Once::new(), clients: Arc::new(SetOnce::new_with(clients.map(Ok))) })
+    }
+
+    /// All time that handshakes of OpenSSL have lost so far, because there were more than we could do.
+    pub(super) fn broad_lost(&self) -> Duration {
+        self.clients.get().and_then(|made| made.as_ref().ok()).map_or(Duration::ZERO, |clients| clients.aside.lost())
     }
 
     /// Whether [`clients`](Self::clients) need not be made any more.
@@ -162,7 +171,7 @@ impl Clients {
             let trusted: Vec<X509> = trusted.iter().cloned().chain(more.into_iter().flatten()).collect();
             by_name.insert(zone.name.to_ascii_lowercase(), Client::new(&trusted, Some(zone), policy)?);
         }
-        Ok(Self { own, zones: by_name })
+        Ok(Self { own, zones: by_name, aside: Aside::default() })
     }
 
     /// What to shake hands by.
@@ -175,7 +184,7 @@ impl Clients {
     }
 
     /// Shakes hands as a client.
-    pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
         peer: &Peer<'_>,
@@ -188,7 +197,10 @@ impl Clients {
                 (Either::Modern(Box::new(stream)), validity)
             }
             _ => {
-                let (stream, validity) = client.broad.handshake(Rationed::new(stream, BROAD_BYTES_MAX), peer).await?;
+                let (broad, name, allow_insecure) = (client.broad.clone(), peer.name.clone().into_owned(), peer.allow_insecure);
+                let stream = Rationed::new(stream, BROAD_BYTES_MAX);
+                let shaking = self.aside.run(async move { broad.handshake(stream, &name, allow_insecure).await });
+                let (stream, validity) = shaking.await.map_err(Fault::TlsSetup)??;
                 (Either::Broad(stream), validity)
             }
         };
@@ -227,7 +239,7 @@ impl<'a> Peer<'a> {
 impl Client {
     fn new(trusted: &[X509], zone: Option<&ZoneTls>, policy: TlsPolicy) -> Result<Self, SetupError> {
         let trust = Arc::new(Trust::new(trusted, policy.weak_certificates)?);
-        let broad = Broad::new(&trust, trusted, zone, policy)?;
+        let broad = Arc::new(Broad::new(&trust, trusted, zone, policy)?);
         let modern = Modern::new(&trust, zone.and_then(|zone| zone.client.as_ref()), policy)
             .inspect_err(|error| tracing::info!(error = %error, "a client certificate of worker.zones is left to OpenSSL"))
             .ok();

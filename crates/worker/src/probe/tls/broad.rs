@@ -13,8 +13,8 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_openssl::SslStream;
 
+use super::HTTP_1_1;
 use super::trust::{Refused, Trust, Validity};
-use super::{HTTP_1_1, Peer};
 use crate::config::{ClientCertificate, TlsPolicy, TlsVersion, ZoneTls};
 use crate::probe::fault::Fault;
 use crate::probe::net::SetupError;
@@ -32,6 +32,8 @@ const IGNORE_UNEXPECTED_EOF: u64 = 0x80;
 /// Bits of the key that a server makes for the exchange. With one of 10,000 bits, the most that OpenSSL takes, our own takes a second of
 /// the processor; with this many, a thirtieth of that.
 const EXCHANGE_BITS_MAX: u32 = 4_096;
+/// The same in the second handshake over a connection, which is not made aside.
+const EXCHANGE_BITS_MAX_AGAIN: u32 = 2_048;
 /// Handshakes over one connection: some servers ask for a second one, to be shown a certificate.
 const HANDSHAKES_MAX: u32 = 2;
 
@@ -72,12 +74,13 @@ impl Broad {
     pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-        peer: &Peer<'_>,
+        name: &str,
+        allow_insecure: bool,
     ) -> Result<(SslStream<S>, Option<Validity>), Fault> {
         let setup = || {
-            let mut connection = if peer.allow_insecure { &self.trusting } else { &self.verifying }.configure()?;
-            connection.set_verify_hostname(!peer.allow_insecure);
-            let mut ssl = connection.into_ssl(&peer.name)?;
+            let mut connection = if allow_insecure { &self.trusting } else { &self.verifying }.configure()?;
+            connection.set_verify_hostname(!allow_insecure);
+            let mut ssl = connection.into_ssl(name)?;
             // The callback that judges what the server has said is called where a status was asked for.
             ssl.set_status_type(StatusType::OCSP)?;
             SslStream::new(ssl, stream)
@@ -85,23 +88,19 @@ impl Broad {
         let mut stream = setup().map_err(|error| Fault::TlsSetup(error.into()))?;
         let connected = Pin::new(&mut stream).connect().await;
         // A certificate that came is judged also where the handshake went no further: it is what failed first.
-        let seen = self.judge(stream.ssl(), peer);
+        let seen = self.judge(stream.ssl(), name, allow_insecure);
         match (connected, seen) {
-            (_, Some(Err(refused))) if !peer.allow_insecure => Err(refused.into()),
+            (_, Some(Err(refused))) if !allow_insecure => Err(refused.into()),
             (Err(error), _) => Err(Fault::Tls(error)),
             (Ok(()), seen) => Ok((stream, seen.and_then(Result::ok))),
         }
     }
 
     /// `None`: no certificate came.
-    fn judge(&self, ssl: &SslRef, peer: &Peer<'_>) -> Option<Result<Validity, Refused>> {
+    fn judge(&self, ssl: &SslRef, name: &str, allow_insecure: bool) -> Option<Result<Validity, Refused>> {
         let presented = ssl.peer_cert_chain()?.iter().map(|certificate| Ok(CertificateDer::from(certificate.to_der()?)));
         let judged = presented.collect::<Result<Vec<_>, ErrorStack>>().map_err(Refused::from).and_then(|chain| {
-            if peer.allow_insecure {
-                self.trust.look(&chain, UnixTime::now())
-            } else {
-                self.trust.judge(&chain, &peer.name, UnixTime::now())
-            }
+            if allow_insecure { self.trust.look(&chain, UnixTime::now()) } else { self.trust.judge(&chain, name, UnixTime::now()) }
         });
         Some(judged)
     }
@@ -136,7 +135,8 @@ fn connector(policy: TlsPolicy) -> Result<SslConnectorBuilder, ErrorStack> {
     builder.set_status_callback(move |ssl| {
         let begun = ssl.ex_data(handshakes).map_or(1, |before| before + 1);
         ssl.set_ex_data(handshakes, begun);
-        Ok(begun <= HANDSHAKES_MAX && ssl.peer_tmp_key().map_or(true, |key| key.bits() <= EXCHANGE_BITS_MAX))
+        let bits_max = if begun == 1 { EXCHANGE_BITS_MAX } else { EXCHANGE_BITS_MAX_AGAIN };
+        Ok(begun <= HANDSHAKES_MAX && ssl.peer_tmp_key().map_or(true, |key| key.bits() <= bits_max))
     })?;
     // Each protocol with its length before it.
     builder.set_alpn_protos(&[b"\x08", HTTP_1_1].concat())?;

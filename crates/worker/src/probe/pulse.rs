@@ -1,0 +1,119 @@
+//! How much time a thread of ours has lost: the machine slept, or had no time for it. What an attempt
+//! misses meanwhile is not the origin's doing.
+
+use std::convert::Infallible;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::time::{Instant, sleep_until};
+
+/// Between two beats: a loss is known but for so much.
+const BEAT: Duration = Duration::from_millis(100);
+/// Late by less is no loss: a thread that works is late now and then.
+const LATE_MIN: Duration = Duration::from_millis(50);
+/// A loss that the operator is told of.
+const TOLD_MIN: Duration = Duration::from_secs(1);
+
+/// Of one thread.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    /// For the operator.
+    thread: &'static str,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lost: Duration,
+    /// Of the next beat; `None` where nobody has it beat.
+    due: Option<Instant>,
+}
+
+impl Pulse {
+    pub(super) fn new(thread: &'static str) -> Self {
+        Self { thread, state: Mutex::default() }
+    }
+
+    /// Has it beat, on the thread that polls this.
+    pub(super) async fn beat(&self) -> Infallible {
+        loop {
+            let due = Instant::now() + BEAT;
+            self.state().due = Some(due);
+            sleep_until(due).await;
+            let late = self.state().take_loss(Instant::now());
+            counter!("quorate_worker_lost_milliseconds_total", "thread" => self.thread)
+                .increment(u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
+            if late >= TOLD_MIN {
+                tracing::warn!(
+                    event = "stood_still",
+                    thread = self.thread,
+                    lost_ms = late.as_millis(),
+                    "a thread of this worker stood still: no origin is blamed for it"
+                );
+            }
+        }
+    }
+
+    /// All that was lost so far. Without a beat, nothing.
+    pub(super) fn lost(&self) -> Duration {
+        let state = self.state();
+        state.lost + state.loss(Instant::now())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// By the beat that is due.
+    fn loss(&self, now: Instant) -> Duration {
+        let late = self.due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+        if late < LATE_MIN { Duration::ZERO } else { late }
+    }
+
+    fn take_loss(&mut self, now: Instant) -> Duration {
+        let loss = self.loss(now);
+        self.lost += loss;
+        self.due = None;
+        loss
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_thread_loses_is_known_before_and_after_its_next_beat() {
+        let pulse = Pulse::new("probe");
+        let story = async {
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(pulse.lost(), Duration::ZERO, "it was there all the time");
+            // Ten beats are due at once, of which there is one.
+            advance(Duration::from_secs(1)).await;
+        };
+        tokio::select! {
+            biased;
+            () = story => {}
+            never = pulse.beat() => match never {},
+        }
+        let lost = pulse.lost();
+        assert!((Duration::from_millis(900)..=Duration::from_secs(1)).contains(&lost), "{lost:?}");
+    }
+
+    #[test]
+    fn a_late_beat_counts_once_and_if_it_is_late_enough() {
+        let due = Instant::now();
+        let state = || State { lost: Duration::from_secs(1), due: Some(due) };
+        let loss = |late_ms| state().loss(due + Duration::from_millis(late_ms)).as_millis();
+        assert_eq!([loss(0), loss(49), loss(50), loss(5_000)], [0, 0, 50, 5_000]);
+        let mut state = state();
+        let late = due + Duration::from_secs(5);
+        assert_eq!((state.take_loss(late), state.take_loss(late)), (Duration::from_secs(5), Duration::ZERO));
+        assert_eq!(state.lost, Duration::from_secs(6));
+    }
+}
