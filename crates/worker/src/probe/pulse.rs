@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::counter;
-use tokio::time::{Instant, sleep_until};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::time::sleep;
 
 /// Between two beats: a loss is known but for so much.
 const BEAT: Duration = Duration::from_millis(100);
@@ -26,8 +27,8 @@ pub(super) struct Pulse {
 #[derive(Debug, Default)]
 struct State {
     lost: Duration,
-    /// Of the next beat; `None` where nobody has it beat.
-    due: Option<Instant>,
+    /// Of the next beat, by [`now`]; `None` where nobody has it beat.
+    due: Option<Duration>,
 }
 
 impl Pulse {
@@ -38,10 +39,9 @@ impl Pulse {
     /// Has it beat, on the thread that polls this.
     pub(super) async fn beat(&self) -> Infallible {
         loop {
-            let due = Instant::now() + BEAT;
-            self.state().due = Some(due);
-            sleep_until(due).await;
-            let late = self.state().take_loss(Instant::now());
+            self.state().due = Some(now() + BEAT);
+            sleep(BEAT).await;
+            let late = self.state().take_loss(now());
             counter!("quorate_worker_lost_milliseconds_total", "thread" => self.thread)
                 .increment(u64::try_from(late.as_millis()).unwrap_or(u64::MAX));
             if late >= TOLD_MIN {
@@ -58,7 +58,7 @@ impl Pulse {
     /// All that was lost so far. Without a beat, nothing.
     pub(super) fn lost(&self) -> Duration {
         let state = self.state();
-        state.lost + state.loss(Instant::now())
+        state.lost + state.loss(now())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -68,12 +68,12 @@ impl Pulse {
 
 impl State {
     /// By the beat that is due.
-    fn loss(&self, now: Instant) -> Duration {
-        let late = self.due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+    fn loss(&self, now: Duration) -> Duration {
+        let late = self.due.map_or(Duration::ZERO, |due| now.saturating_sub(due));
         if late < LATE_MIN { Duration::ZERO } else { late }
     }
 
-    fn take_loss(&mut self, now: Instant) -> Duration {
+    fn take_loss(&mut self, now: Duration) -> Duration {
         let loss = self.loss(now);
         self.lost += loss;
         self.due = None;
@@ -81,33 +81,37 @@ impl State {
     }
 }
 
+/// Since the machine was started, the time in which it slept included: origins go on meanwhile, and timeouts do not.
+fn now() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Boottime)).expect("no machine was started in the future")
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::time::{advance, sleep};
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_a_thread_loses_is_known_before_and_after_its_next_beat() {
         let pulse = Pulse::new("probe");
-        let story = async {
-            sleep(Duration::from_secs(1)).await;
-            assert_eq!(pulse.lost(), Duration::ZERO, "it was there all the time");
-            // Ten beats are due at once, of which there is one.
-            advance(Duration::from_secs(1)).await;
+        let stands_still = async {
+            // Until it has begun.
+            tokio::task::yield_now().await;
+            std::thread::sleep(Duration::from_millis(500));
+            let before = pulse.lost();
+            tokio::task::yield_now().await;
+            (before, pulse.lost())
         };
-        tokio::select! {
-            biased;
-            () = story => {}
+        let (before, after) = tokio::select! {
+            lost = stands_still => lost,
             never = pulse.beat() => match never {},
-        }
-        let lost = pulse.lost();
-        assert!((Duration::from_millis(900)..=Duration::from_secs(1)).contains(&lost), "{lost:?}");
+        };
+        assert!(before >= Duration::from_millis(400), "{before:?}");
+        assert!((before..before + BEAT).contains(&after), "it counts once: {before:?}, {after:?}");
     }
 
     #[test]
     fn a_late_beat_counts_once_and_if_it_is_late_enough() {
-        let due = Instant::now();
+        let due = Duration::from_secs(7);
         let state = || State { lost: Duration::from_secs(1), due: Some(due) };
         let loss = |late_ms| state().loss(due + Duration::from_millis(late_ms)).as_millis();
         assert_eq!([loss(0), loss(49), loss(50), loss(5_000)], [0, 0, 50, 5_000]);
