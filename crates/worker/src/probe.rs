@@ -41,9 +41,9 @@ pub use target::{Target, Unrunnable};
 
 /// Asks an origin.
 pub trait Prober: Send + Sync + 'static {
-    /// Probes once, retries included. Never panics, and ends within (retries + 1) × timeout; the first
-    /// ones of a process that need TLS may wait one timeout more, and one more those during which the worker stood still. `room` is empty or what the
-    /// caller's last probe has left: memory to use again.
+    /// Probes once, retries included. Never panics, and ends within (retries + 1) × timeout; the first ones of a process that need
+    /// TLS may wait one timeout more, and so may those during which the worker stood still. `room` is empty or what the caller's last
+    /// probe has left: memory to use again.
     fn probe(&self, target: &Target, room: &mut Vec<u8>) -> impl Future<Output = Outcome> + Send;
 
     /// As [`probe`](Self::probe), for who does not do it again and again.

@@ -94,8 +94,8 @@ mod tests {
             was_begun.await.expect("it begins");
             let short = aside.run(async { thread::current().id() });
             tokio::pin!(short);
-            assert!(timeout(Duration::from_millis(300), &mut short).await.is_err(), "it waits for its turn");
-            assert!(aside.lost() >= Duration::from_millis(100), "{:?}", aside.lost());
+            assert!(timeout(Duration::from_millis(600), &mut short).await.is_err(), "it waits for its turn");
+            assert!(aside.lost() >= Duration::from_millis(400), "{:?}", aside.lost());
             end.send("done").expect("it waits for this");
             short.await.expect("a thread")
         };
